@@ -1,0 +1,1 @@
+"""The compiled contracts: ABI, bytecode and addresses as Python values."""
