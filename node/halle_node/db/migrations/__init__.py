@@ -1,0 +1,64 @@
+"""How tables come to exist: numbered steps, run when a database is opened.
+
+Rule: a database that is already current is recognised by one query, without loading the migration tool.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from halle_node.db.engine import Database
+from halle_protocol.errors import Refused
+
+SCRIPTS = Path(__file__).parent
+VERSION_TABLE = "alembic_version"
+
+
+def revisions() -> list[str]:
+    """Return every revision this Halle knows, oldest first. Shape: files `0001_topic.py` hold revision 0001."""
+    return sorted(path.name[:4] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision the database is at, None for an empty one."""
+    found = connection.execute(
+        text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"), {"name": VERSION_TABLE}
+    ).first()
+    if found is None:
+        return None
+    row = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).first()  # noqa: S608 a constant
+    return None if row is None else str(row[0])
+
+
+def upgrade(database: Database) -> None:
+    """Bring the tables to the newest revision, in one transaction.
+
+    Raises: Refused database-newer when a later Halle wrote the database.
+    """
+    known = revisions()
+    at = database.read(current_revision)
+    if known and at == known[-1]:
+        return
+    if not known:
+        from halle_node.db.schema import metadata
+
+        database.write_blocking(metadata.create_all)
+        return
+    if at is not None and at not in known:
+        raise Refused(
+            f"The database is at revision {at}; this Halle knows up to {known[-1] if known else 'none'}.",
+            code="database-newer",
+            hint="Install the newer Halle that wrote it.",
+        )
+    database.write_blocking(_run)
+
+
+def _run(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    command.upgrade(config, "head")
