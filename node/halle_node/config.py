@@ -1,0 +1,220 @@
+"""Every setting of a node, once: name, default, unit and help.
+
+Rule: nothing else in the node reads the environment or a settings file. Names in `halle.toml` are the field
+names, names in the environment are `HALLE_` + the field name in capitals; docs are printed from `describe()`.
+Order of precedence: defaults < halle.toml < environment < command line.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from halle_protocol.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+ENV_PREFIX = "HALLE_"
+FILE_NAME = "halle.toml"
+
+
+def default_home() -> Path:
+    """The per-user data folder, created by `halle init` and never before."""
+    return Path(platformdirs.user_data_path("halle", appauthor=False))
+
+
+def setting(default: Any, help_text: str, *, unit: str = "", **limits: Any) -> Any:
+    """Declare one setting with what the docs must say about it."""
+    return Field(default, description=help_text, json_schema_extra={"unit": unit}, **limits)
+
+
+class Config(BaseModel):
+    """All settings of one node; immutable, so that no part can change another part's mind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    home: Path = Field(
+        default_factory=default_home,
+        description="Folder that holds this node's keys, database and blocks.",
+        json_schema_extra={"unit": "folder"},
+    )
+    name: str = setting("", "Name of the store, used when a new home is made.", max_length=120)
+    language: str = setting("en", "Main language of the shop.", unit="BCP 47", pattern=r"^[A-Za-z0-9-]{2,35}$")
+    country: str = setting("FR", "Country the store sells from.", unit="ISO 3166", pattern=r"^[A-Z]{2}$")
+    currency: str = setting("EUR", "Currency of the store's prices.", unit="ISO 4217", pattern=r"^[A-Z]{3}$")
+    web_host: str = setting(
+        "127.0.0.1", "Address the public shop listens on; admin and market stay on 127.0.0.1.", unit="address"
+    )
+    local_port: int = setting(8480, "Port of admin and market; 0 takes a free one.", unit="port", ge=0, le=65535)
+    shop_port: int = setting(8481, "Port of the public shop; 0 takes a free one.", unit="port", ge=0, le=65535)
+    shop_url: str = setting("", "Public address of the shop, when a proxy serves it.", unit="URL")
+    listen_host: str = setting("127.0.0.1", "Address the peer-to-peer host listens on.", unit="address")
+    p2p_port: int = setting(4480, "Port of the peer-to-peer host; 0 takes a free one.", unit="port", ge=0, le=65535)
+    announce_addrs: tuple[str, ...] = setting(
+        (), "Addresses to tell other peers, when they differ from the ones listened on.", unit="multiaddrs"
+    )
+    bootstrap: tuple[str, ...] = setting((), "Peers to dial at start.", unit="multiaddrs")
+    mdns: bool = setting(False, "Find peers on the local network.", unit="yes/no")
+    rpc_url: str = setting("", "EVM JSON-RPC endpoint; empty starts the embedded chain.", unit="URL")
+    chain_id: int = setting(0, "Chain the endpoint must be on; 0 accepts any.", unit="chain id", ge=0)
+    chain_port: int = setting(8545, "Port of the embedded chain; 0 takes a free one.", unit="port", ge=0, le=65535)
+    confirmations_safe: int = setting(2, "Blocks until a chain event counts as safe.", unit="blocks", ge=0)
+    confirmations_final: int = setting(12, "Blocks until a chain event counts as final.", unit="blocks", ge=0)
+    password: SecretStr = setting(
+        SecretStr(""), "Password that unlocks the store key; only from the environment.", unit="text"
+    )
+    password_file: Path | None = setting(None, "File whose first line is the password.", unit="file")
+    scrypt_n: int = setting(2**18, "Cost of the key store's password hash.", unit="power of two", ge=2, le=2**22)
+    prekey_days: int = setting(7, "Age at which a new prekey is made.", unit="days", ge=1, le=90)
+    head_days: int = setting(30, "Time a published head stays valid.", unit="days", ge=1, le=365)
+    low_stock: int = setting(3, "Stock at or below which the to-do list warns.", unit="items", ge=0)
+    image_fetch_s: int = setting(15, "Longest wait for one image of an import.", unit="seconds", ge=1, le=120)
+    image_max_mb: int = setting(20, "Largest image file taken in.", unit="MB", ge=1, le=64)
+    unknown_stores: int = setting(
+        50_000, "Unknown stores admitted to the index at a time.", unit="stores", ge=0, le=10_000_000
+    )
+    unknown_listings: int = setting(
+        2_000, "Listings taken from a store that is neither followed nor known.", unit="listings", ge=0
+    )
+    index_heap_mb: int = setting(32, "Memory of the search index writer.", unit="MB", ge=15, le=1024)
+    log_level: str = setting("info", "Least important log line shown.", pattern=r"^(debug|info|warning|error)$")
+
+    @field_validator("scrypt_n")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError("must be a power of two")
+        return value
+
+    def read_password(self) -> str:
+        """The password from the environment or the password file; empty when neither is set.
+
+        Raises: ConfigError("password-file-unreadable").
+        """
+        if self.password_file is None:
+            return self.password.get_secret_value()
+        try:
+            lines = self.password_file.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(
+                f"The password file {self.password_file} cannot be read.",
+                code="password-file-unreadable",
+                hint="Check that it exists and that you may read it.",
+            ) from exc
+        return lines[0] if lines else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingHelp:
+    """What the docs say about one setting."""
+
+    name: str
+    env: str
+    default: str
+    unit: str
+    help: str
+
+
+def describe() -> list[SettingHelp]:
+    """Every setting in order, for the docs and for `halle --help-settings`."""
+    rows = []
+    for name, field in Config.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        default = "the user data folder" if name == "home" else _shown(field.default)
+        rows.append(
+            SettingHelp(name, ENV_PREFIX + name.upper(), default, str(extra.get("unit", "")), field.description or "")
+        )
+    return rows
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr) or value is None or value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def load(
+    home: Path | str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Settings from defaults, then halle.toml in the home, then HALLE_*, then `overrides`.
+
+    Raises: ConfigError("config-invalid" | "config-file-unreadable" | "setting-unknown" | "password-in-file").
+    """
+    env = _from_environ(os.environ if environ is None else environ)
+    chosen = {name: value for name, value in (overrides or {}).items() if value is not None}
+    root = Path(home or chosen.get("home") or env.get("home") or default_home()).expanduser()
+    merged = {**_from_file(root / FILE_NAME), **env, **chosen, "home": root}
+    try:
+        return Config(**merged)
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"The setting {name} is wrong: {first['msg']}.",
+            code="config-invalid",
+            hint=f"Look for {name} in {FILE_NAME}, {ENV_PREFIX}{name.upper()} or the command line.",
+        ) from None
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Settings from HALLE_*; names that are no setting belong to other tools and are left alone."""
+    found: dict[str, Any] = {}
+    for name, field in Config.model_fields.items():
+        raw = environ.get(ENV_PREFIX + name.upper())
+        if raw is None:
+            continue
+        is_list = isinstance(field.default, tuple)
+        found[name] = tuple(part.strip() for part in raw.split(",") if part.strip()) if is_list else raw
+    return found
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(
+            f"{path} cannot be read: {exc}.", code="config-file-unreadable", hint="Correct the file or remove it."
+        ) from exc
+    if "password" in values:
+        raise ConfigError(
+            f"{path} holds the password in clear.",
+            code="password-in-file",
+            hint="Use password_file, or HALLE_PASSWORD, and change the password.",
+        )
+    unknown = sorted(set(values) - set(Config.model_fields))
+    if unknown:
+        raise ConfigError(
+            f"{path} has an unknown setting: {unknown[0]}.",
+            code="setting-unknown",
+            hint="`halle config` lists every setting.",
+        )
+    return values
+
+
+def paths(config: Config) -> dict[str, Path]:
+    """Where each part of the node keeps its files.
+
+    Shape: home, config, database, blocks, keys, search, chain, logs, lock.
+    """
+    home = config.home
+    return {
+        "home": home,
+        "config": home / FILE_NAME,
+        "database": home / "halle.db",
+        "blocks": home / "blocks",
+        "keys": home / "keys",
+        "search": home / "search",
+        "chain": home / "chain",
+        "logs": home / "logs",
+        "lock": home / "lock",
+    }
