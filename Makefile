@@ -33,16 +33,16 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m docs_build --check
+	$(BIN)/python docs/build.py --check
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python tests/bench $(ARGS)
 
 abi: contracts/node_modules/.installed
 	cd contracts && node script/compile.mjs
 
 docs: $(VENV)/.installed-dev
-	$(BIN)/python -m docs_build
+	$(BIN)/python docs/build.py
 
 # What only the tests need and pip cannot bring. Each is optional unless HALLE_REQUIRE=all.
 tools: $(VENV)/.installed-dev

@@ -1,0 +1,1 @@
+"""The first market day, told live: three nodes, one chain, real orders."""

@@ -1,0 +1,69 @@
+"""A node started for one command: its services and local API, without network and chain."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from halle_node.config import Config
+
+
+@contextmanager
+def offline_node(config: Config) -> Iterator[tuple[int, str]]:
+    """Yield (port, token) of a node that serves this command alone.
+
+    Raises: what opening the home raises (locked, damaged, full disk).
+    """
+    served = _Served(config)
+    thread = threading.Thread(target=served.run, name="halle-node", daemon=True)
+    thread.start()
+    served.ready.wait()
+    if served.error is not None:
+        thread.join()
+        raise served.error
+    try:
+        yield served.port, served.token
+    finally:
+        served.stop()
+        thread.join()
+
+
+class _Served:
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.ready = threading.Event()
+        self.port = 0
+        self.token = ""
+        self.error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._done: asyncio.Event | None = None
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            # Carried over to the thread that waits, which raises it: nothing is swallowed.
+            self.error = error
+        finally:
+            self.ready.set()
+
+    def stop(self) -> None:
+        if self._loop is not None and self._done is not None:
+            self._loop.call_soon_threadsafe(self._done.set)
+
+    async def _serve(self) -> None:
+        from halle_node.node import Node
+        from halle_storefront.app import start_web
+
+        self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
+        config = self.config.model_copy(update={"local_port": 0, "shop_port": 0})
+        async with Node(config, online=False) as node:
+            web = await start_web(node)
+            try:
+                self.port, self.token = web.local_port, node.api_token
+                self.ready.set()
+                await self._done.wait()
+            finally:
+                await web.close()

@@ -1,0 +1,139 @@
+"""One way to reach a node: its local API, of the running `halle up` or of a node started for this one command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from halle_node.config import Config, load
+from halle_node.run_file import RunFile, read_run_file
+from halle_protocol.errors import ConfigError, HalleError, ProtocolError, Refused, Unavailable
+
+# The branch of the tree that an HTTP status stands for, so that a remote error exits like a local one.
+STATUS_ERRORS: dict[int, type[HalleError]] = {
+    400: ProtocolError,
+    403: Refused,
+    404: Refused,
+    409: Refused,
+    422: Refused,
+    413: Refused,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+
+class Client:
+    """Call a node's local API. Blocking; one request a connection."""
+
+    def __init__(self, port: int, token: str, *, host: str = "127.0.0.1", timeout_s: float = 120.0) -> None:
+        self._host, self._port, self._token, self._timeout_s = host, port, token, timeout_s
+
+    def get(self, path: str, **query: object) -> Any:
+        """Return the JSON answer of a read."""
+        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        return self._call("GET", path + (f"?{urlencode(given)}" if given else ""))
+
+    def post(self, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """Return the JSON answer of an action."""
+        return self._call("POST", path, json.dumps(dict(body or {})).encode(), "application/json")
+
+    def put(self, path: str, body: Mapping[str, object]) -> Any:
+        """Return the JSON answer of a replacement."""
+        return self._call("PUT", path, json.dumps(dict(body)).encode(), "application/json")
+
+    def delete(self, path: str) -> Any:
+        """Return the JSON answer of a removal."""
+        return self._call("DELETE", path)
+
+    def upload(self, path: str, data: bytes, content_type: str, **query: object) -> Any:
+        """Send raw bytes (a photo, a CSV file)."""
+        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        return self._call("POST", path + (f"?{urlencode(given)}" if given else ""), data, content_type)
+
+    def _call(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> Any:
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        if content_type:
+            headers["Content-Type"] = content_type
+        connection = HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        try:
+            connection.request(method, quote(f"/api/v1{path}", safe="/?&=%:~+-._"), body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, HTTPException) as error:
+            raise Unavailable(
+                f"The node on port {self._port} does not answer: {error}.",
+                code="node-unreachable",
+                hint="Is `halle up` still running? Start it and try again.",
+            ) from error
+        finally:
+            connection.close()
+        return _decode(response.status, answer)
+
+
+def _decode(status: int, answer: bytes) -> Any:
+    try:
+        value = json.loads(answer) if answer else None
+    except ValueError as error:
+        raise Unavailable(
+            f"The node answered {status} with something that is not JSON.", code="node-bad-answer"
+        ) from error
+    if status < 400:
+        return value
+    problem = value if isinstance(value, dict) else {}
+    kind = STATUS_ERRORS.get(status, HalleError)
+    raise kind(
+        str(problem.get("detail") or problem.get("title") or f"HTTP {status}"),
+        code=str(problem.get("code", "error")),
+        hint=str(problem.get("hint", "")),
+    )
+
+
+def running(home: Path | None) -> RunFile | None:
+    """Return how to reach the node that runs on this home, or None."""
+    return read_run_file(load(home).home)
+
+
+@contextmanager
+def node_session(home: Path | None) -> Iterator[Client]:
+    """Yield a client of the running node, or of one started on this home for the duration (no network, no chain).
+
+    Raises: ConfigError "home-missing" when there is no node in that folder yet.
+    """
+    config = load(home)
+    require_home(config)
+    found = read_run_file(config.home)
+    if found is not None:
+        yield Client(found.local_port, found.token)
+        return
+    from halle_cli.offline import offline_node
+
+    with offline_node(config) as (port, token):
+        yield Client(port, token)
+
+
+@contextmanager
+def live_session(home: Path | None) -> Iterator[Client]:
+    """Yield a client of the running node; what needs the network or the chain cannot be done without it.
+
+    Raises: Unavailable "node-not-running".
+    """
+    found = running(home)
+    if found is None:
+        raise Unavailable(
+            "No node is running on this home.", code="node-not-running", hint="Start it with `halle up` and try again."
+        )
+    yield Client(found.local_port, found.token)
+
+
+def require_home(config: Config) -> None:
+    """Raise ConfigError "home-missing" unless a node was made in that folder."""
+    if not (config.home / "halle.toml").exists():
+        raise ConfigError(
+            f"There is no node in {config.home} yet.", code="home-missing", hint="Make one with `halle init`."
+        )
