@@ -1,0 +1,101 @@
+"""`halle order`: what was bought from you and what you bought, and every legal next move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from halle_cli.console import money, out, print_facts, print_json, print_rows
+from halle_cli.session import live_session, node_session
+from halle_protocol.errors import ConfigError
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+
+
+@click.group()
+def order() -> None:
+    """List and follow orders, and make the next move."""
+
+
+@order.command("list")
+@click.option("--role", type=click.Choice(("merchant", "buyer")), help="Only what you sold, or only what you bought.")
+@click.option("--view", default="all", show_default=True, help="to-pack, to-answer, unpaid, returns, disputes or all.")
+@JSON
+@click.pass_obj
+def order_list(home: Path | None, role: str | None, view: str, as_json: bool) -> None:
+    """List orders, newest first."""
+    with node_session(home) as node:
+        orders = node.get("/orders", role=role, view=view)["orders"]
+    if as_json:
+        print_json(orders)
+        return
+    print_rows(
+        ("order", "what", "with", "total", "payment", "fulfilment", "next"),
+        (
+            (
+                o["order_key"][:12],
+                o["title"],
+                o["customer"] if o["role"] == "merchant" else o["store_name"],
+                money(o["total"]),
+                o["payment"],
+                o["fulfilment"],
+                ", ".join(o["next_actions"]) or "—",
+            )
+            for o in orders
+        ),
+        empty="No orders here yet.",
+    )
+
+
+@order.command("show")
+@click.argument("key")
+@JSON
+@click.pass_obj
+def order_show(home: Path | None, key: str, as_json: bool) -> None:
+    """Show one order: lines, money, timeline and what can be done next. KEY may be its first letters."""
+    with node_session(home) as node:
+        detail = node.get(f"/orders/{key}")
+    print_json(detail) if as_json else _print_order(detail)
+
+
+def _print_order(detail: dict[str, Any]) -> None:
+    summary = detail["summary"]
+    out.print(f"[bold]{summary['title']}[/]  {money(detail['total'])}")
+    print_facts(
+        {
+            "order": summary["order_key"],
+            "on chain": summary["order_id"] or "—",
+            "with": summary["customer"] if summary["role"] == "merchant" else summary["store_name"],
+            "payment": summary["payment"],
+            "fulfilment": summary["fulfilment"],
+        }
+    )
+    for line in detail["lines"]:
+        out.print(f"  {line['quantity']} × {line['title']}  {money(line['total'])}")
+    for words in detail["terms_words"]:
+        out.print(f"  · {words}")
+    for entry in detail["timeline"]:
+        out.print(f"  [dim]{entry['at']}[/]  {entry['key']}  {entry['finality']} [dim]{entry['tx_hash']}[/]")
+    moves = [move["name"] for move in detail["next_actions"]]
+    out.print(f"→ halle order do {summary['order_key'][:12]} {' | '.join(moves)}" if moves else "→ nothing to do")
+
+
+@order.command("do")
+@click.argument("key")
+@click.argument("action")
+@click.argument("fields", nargs=-1)
+@JSON
+@click.pass_obj
+def order_do(home: Path | None, key: str, action: str, fields: tuple[str, ...], as_json: bool) -> None:
+    """Make a move on an order. FIELDS are name=value, e.g.: ship carrier=Colissimo tracking=8R123."""
+    form = {}
+    for field in fields:
+        name, equals, value = field.partition("=")
+        if not equals:
+            raise ConfigError(f"“{field}” is not name=value.", code="field-malformed", hint="e.g. carrier=Colissimo")
+        form[name] = value
+    with live_session(home) as node:
+        detail = node.post(f"/orders/{key}/{action}", form)
+    print_json(detail) if as_json else _print_order(detail)
