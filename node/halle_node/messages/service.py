@@ -1,0 +1,138 @@
+"""Send sealed messages until they are acknowledged; take received ones in, then acknowledge.
+
+Rule: an acknowledgement is sent only after the message is committed and processed, and a message of ours is
+dropped only after one was received or the far side refused it for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from halle_node.db import Database
+from halle_node.messages import inbox, outbox
+from halle_node.messages.courier import SEAL_INFO, Courier, Deliverer, Directory
+from halle_node.messages.inbox import Handler, Inbox, RefusalHook
+from halle_node.messages.route import Destination, Route
+from halle_node.messages.views import InboundCounts, OutgoingMessage, PoisonedMessage
+from halle_protocol.errors import HalleError, RemoteProtocolError
+from halle_protocol.messages import Message
+from halle_protocol.sealing import Envelope, Prekey, unseal
+
+MAX_ENVELOPE_BYTES = 256 * 1024
+
+
+class KeyRing(Protocol):
+    """The part of the keys this room needs."""
+
+    @property
+    def store_address(self) -> bytes:
+        """The address messages to us are sealed for."""
+
+    def prekey_private(self, prekey_id: str, /) -> tuple[bytes, str]:
+        """Return the private half and its suite, or raise Refused prekey-unknown."""
+
+
+class MessageService:
+    """Outbox and inbox of one store."""
+
+    def __init__(
+        self,
+        db: Database,
+        keys: KeyRing,
+        network: Deliverer,
+        clock: Callable[[], int],
+        *,
+        directory: Directory | None = None,
+    ) -> None:
+        self._db = db
+        self._keys = keys
+        self._clock = clock
+        self._inbox = Inbox(clock)
+        self._courier = Courier(db, network, clock, directory)
+
+    def register(self, type_prefix: str, handler: Handler) -> None:
+        """Let `handler(conn, message)` process received messages of these types, in the storing transaction."""
+        self._inbox.register(type_prefix, handler)
+
+    def on_refusal(self, hook: RefusalHook) -> None:
+        """Call `hook(conn, message, error)` in the transaction that sets a received message aside."""
+        self._inbox.on_refusal(hook)
+
+    def use_directory(self, directory: Directory) -> None:
+        """Ask `directory` for a recipient's newest route and prekey before each attempt."""
+        self._courier.directory = directory
+
+    def send(self, conn: Connection, message: Message, to_prekey: Prekey, route: Route) -> None:
+        """Queue a signed message in the caller's transaction; it leaves when that commits.
+
+        Raises: Refused outbox-full.
+        """
+        outbox.add(conn, message, Destination(route, to_prekey), self._clock())
+        self._courier.notify()
+
+    def replay(self, conn: Connection, thread: bytes) -> int:
+        """Process the parked messages of `thread`, now that its order is known; return how many."""
+        return self._inbox.replay(conn, thread)
+
+    async def receive(self, envelope: bytes, from_peer: str = "") -> None:
+        """Open, verify, store and process one envelope; return only when all of it is committed.
+
+        Raises: RemoteProtocolError, Refused (prekey-unknown, …) for good; Unavailable to be sent again.
+        """
+        try:
+            message = self._open(envelope)
+        except HalleError as error:
+            reason = error
+            await self._db.write(
+                lambda conn: inbox.poison(conn, envelope, from_peer, reason, self._clock())
+            )
+            raise
+        verdict = await self._db.write(lambda conn: self._inbox.accept(conn, message))
+        if verdict is not None:
+            raise verdict
+        self.hasten(message.sender)
+
+    def hasten(self, recipient: bytes | None = None) -> None:
+        """Retry waiting messages now (all, or one recipient's): somebody was heard from."""
+        self._courier.notify(recipient, hurry=True)
+
+    async def deliver_due(self) -> int:
+        """Try every message that is due once; return how many were tried."""
+        return await self._courier.deliver_due()
+
+    async def run(self) -> None:
+        """Deliver for as long as the node runs."""
+        await self._db.write(lambda conn: outbox.forget_old(conn, self._clock()))
+        await self._courier.run()
+
+    def outgoing(self, thread: bytes | None = None, limit: int = 200) -> list[OutgoingMessage]:
+        """Return our messages, newest first."""
+        return self._db.read(lambda conn: outbox.listing(conn, thread, limit))
+
+    def quarantine(self, limit: int = 200) -> list[PoisonedMessage]:
+        """Return what was received and could not be used, newest first."""
+        return self._db.read(lambda conn: inbox.quarantine(conn, limit))
+
+    def inbound_counts(self) -> InboundCounts:
+        """Count received messages by state."""
+        return self._db.read(inbox.counts)
+
+    def _open(self, data: bytes) -> Message:
+        if len(data) > MAX_ENVELOPE_BYTES:
+            raise RemoteProtocolError(
+                f"The envelope has {len(data)} bytes; {MAX_ENVELOPE_BYTES} are allowed.",
+                code="envelope-too-large",
+            )
+        envelope = Envelope.decode(data)
+        me = self._keys.store_address
+        if envelope.to != me:
+            raise RemoteProtocolError("The envelope is for another store.", code="envelope-misaddressed")
+        private, suite = self._keys.prekey_private(envelope.prekey_id)
+        message = Message.decode(unseal(envelope.ciphertext, private, suite, SEAL_INFO + me))
+        if message.to != me:
+            raise RemoteProtocolError("The message is for another store.", code="message-misaddressed")
+        message.verify()
+        return message

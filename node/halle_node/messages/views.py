@@ -1,0 +1,42 @@
+"""What the messages room shows of itself: what is on its way, what was taken in, what could not be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OutgoingMessage:
+    """One message of ours. `state` is queued, acknowledged or refused; `error_code` is the last failure."""
+
+    recipient: str
+    message_id: str
+    type: str
+    state: str
+    attempts: int
+    created_at: int
+    acknowledged_at: int | None
+    error_code: str
+    error_text: str
+
+
+@dataclass(frozen=True)
+class PoisonedMessage:
+    """One message or envelope that was set aside, with the reason. `sender` is empty when nobody signed it."""
+
+    sender: str
+    type: str
+    received_at: int
+    error_code: str
+    error_text: str
+    from_peer: str = ""
+
+
+@dataclass(frozen=True)
+class InboundCounts:
+    """How many received messages are in each state."""
+
+    processed: int
+    parked: int
+    quarantined: int
+    poisoned: int

@@ -1,0 +1,241 @@
+"""Everything a buyer and a merchant do with orders, behind one door.
+
+Rule: each move is one transaction that holds the business change, the message it sends and the chain transaction it
+makes. State is never stored; it is folded from signed messages and chain events by `halle_protocol.order`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from halle_node.trade import balances, listing, todo
+from halle_node.trade.background import Background
+from halle_node.trade.cart import Cart
+from halle_node.trade.detail import order_detail
+from halle_node.trade.moves import Moves
+from halle_node.trade.operator import Operator
+from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Index, KeyRing, Messages
+from halle_node.trade.receiving import Receiving
+from halle_node.trade.room import Room
+from halle_node.trade.views import (
+    Balance,
+    BalanceRow,
+    CartView,
+    CheckoutForm,
+    OrderDetail,
+    OrderSummary,
+    Todo,
+)
+from halle_node.trade.watching import Watching
+
+from halle_node.db import Database
+
+
+class TradeService:
+    """Carts, quotes, orders, shipments, settlements and warranties of one store, on both sides of the counter."""
+
+    def __init__(
+        self,
+        config: Config,
+        db: Database,
+        keys: KeyRing,
+        catalog: Catalog,
+        index: Index,
+        messages: Messages,
+        chain: Chain,
+        clock: Callable[[], int],
+        *,
+        blocks: Blocks,
+    ) -> None:
+        room = Room(config, db, keys, catalog, index, messages, chain, clock, blocks)
+        self._room = room
+        self._cart = Cart(room)
+        self._moves = Moves(room)
+        self._operator = Operator(room)
+        self._receiving = Receiving(room)
+        self._watching = Watching(room)
+        self._background = Background(room, self._moves, self._operator, self._watching)
+        self._receiving.register()
+        self._watching.subscribe()
+
+    async def run(self) -> None:
+        """Do the work nobody has to ask for: join chain and messages, accept offers, free stock, claim what is due."""
+        await self._background.run()
+
+    async def work_once(self) -> None:
+        """Do one round of that work now."""
+        await self._background.work_once()
+
+    # --- cart -------------------------------------------------------------------------------------------------
+
+    def cart(self) -> CartView:
+        """Return the cart priced with today's listings; a line that cannot be bought says why in `problem`."""
+        return self._cart.view()
+
+    async def cart_add(self, store: bytes | str, handle: str, sku: str, quantity: int = 1) -> CartView:
+        """Put pieces of a variant into the cart.
+
+        Raises: Refused listing-unknown, variant-unknown, own-listing, quantity-out-of-range, cart-full.
+        """
+        return await self._cart.add(store, handle, sku, quantity)
+
+    async def cart_set(self, line_id: str, quantity: int) -> CartView:
+        """Change the pieces of a line; 0 removes it."""
+        return await self._cart.set(line_id, quantity)
+
+    async def cart_clear(self, store: bytes | str | None = None) -> CartView:
+        """Empty the cart, or one store's part of it."""
+        return await self._cart.clear(store)
+
+    # --- buyer ------------------------------------------------------------------------------------------------
+
+    async def request_quote(self, form: CheckoutForm) -> str:
+        """Turn one store's part of the cart into an order request on its way; return its order key.
+
+        Raises: Refused cart-empty, address-missing, token-unknown, terms-missing, … and those of pricing.
+        """
+        return await self._moves.buying.request_quote(form)
+
+    async def approve(self, order_key: str) -> None:
+        """Fund the order: as quoted when the quote is here, as an offer when the merchant is away.
+
+        Raises: Refused quote-expired, balance-too-small, already-funded, keys-locked, quote-mismatch.
+        """
+        await self._moves.funding.approve(order_key)
+
+    async def make_offer(self, order_key: str) -> None:
+        """Fund the order without waiting for the merchant's signature."""
+        await self._moves.funding.offer(order_key)
+
+    async def release(self, order_key: str, amount: int | None = None) -> None:
+        """Pay the merchant now; all that is held, or `amount`. Units: token's smallest unit."""
+        await self._moves.settling.release(order_key, amount)
+
+    async def cancel(self, order_key: str, reason: str = "") -> None:
+        """Withdraw a request that is not funded yet."""
+        await self._moves.buying.cancel(order_key, reason)
+
+    async def reclaim(self, order_key: str) -> None:
+        """Take the money back from a merchant who is late."""
+        await self._moves.settling.reclaim(order_key)
+
+    async def lapse(self, order_key: str) -> None:
+        """Return an offer nobody accepted in time to its buyer."""
+        await self._moves.settling.lapse(order_key)
+
+    async def dispute(self, order_key: str, text: str = "") -> None:
+        """Ask the arbiter; `text` is hashed on chain and sent to the other side."""
+        await self._moves.settling.dispute(order_key, text)
+
+    async def review(
+        self, order_key: str, rating: int, text: str, handle: str = "", language: str = ""
+    ) -> None:
+        """Publish a review of a finished order in our own catalog.
+
+        Raises: Refused order-not-closed, rating-out-of-range, line-unknown.
+        """
+        await self._moves.reviewing.review(order_key, rating, text, handle, language)
+
+    async def propose_settlement(self, order_key: str, buyer_share: int, note: str = "") -> None:
+        """Offer a split of what is held; `buyer_share` goes back to the buyer. Units: token's smallest unit."""
+        await self._moves.settling.propose(order_key, buyer_share, note)
+
+    async def accept_settlement(self, order_key: str) -> None:
+        """Sign the other side's newest split and close the order with it."""
+        await self._moves.settling.accept(order_key)
+
+    async def chat(self, order_key: str, text: str) -> None:
+        """Say something to the other side."""
+        await self._moves.talking.chat(order_key, text)
+
+    async def open_warranty_claim(self, order_key: str, amount: int | None = None, text: str = "") -> None:
+        """Claim on the order's certificate; `amount` None claims the whole cover. Units: token's smallest unit."""
+        await self._moves.warranties.open_claim(order_key, amount, text)
+
+    # --- merchant ---------------------------------------------------------------------------------------------
+
+    async def accept(self, order_key: str) -> None:
+        """Answer an order: sign a quote for a request, accept an offer that is already funded."""
+        await self._moves.selling.accept(order_key)
+
+    async def decline(self, order_key: str, reason: str = "") -> None:
+        """Say no: to a request by message, to a funded offer by giving the money back."""
+        await self._moves.selling.decline(order_key, reason)
+
+    async def ship(self, order_key: str, carrier: str = "", tracking: str = "", url: str = "") -> None:
+        """Commit to the shipment on chain and tell the buyer."""
+        await self._moves.selling.ship(order_key, carrier, tracking, url)
+
+    async def deliver_with_code(self, order_key: str, code: str) -> None:
+        """Prove the hand-over with the buyer's code.
+
+        Raises: Refused delivery-code-wrong.
+        """
+        await self._moves.selling.deliver_with_code(order_key, code)
+
+    async def claim(self, order_key: str) -> None:
+        """Collect the money of an order whose inspection time is over."""
+        await self._moves.settling.claim(order_key)
+
+    async def refund(self, order_key: str, amount: int | None = None) -> None:
+        """Give money back: all that is held, or `amount`. Units: token's smallest unit."""
+        await self._moves.settling.refund(order_key, amount)
+
+    async def issue_warranty(
+        self, order_key: str, days: int | None = None, cover: int | None = None
+    ) -> None:
+        """Back the order with a certificate: bond, then register. Defaults come from the listing's warranty.
+
+        Units: `cover` in the token's smallest unit.
+        """
+        await self._moves.warranties.issue(order_key, days, cover)
+
+    async def accept_warranty_claim(self, order_key: str) -> None:
+        """Pay the open claim of the order's certificate."""
+        await self._moves.warranties.accept_claim(order_key)
+
+    async def collect_warranty_claim(self, order_key: str) -> None:
+        """Pay out a claim its underwriter left unanswered."""
+        await self._moves.warranties.pay_unanswered(order_key)
+
+    async def register_operator(self) -> None:
+        """Let the node's operator key act for this store on chain; does nothing when it already may.
+
+        Raises: Refused keys-locked.
+        """
+        await self._operator.register()
+
+    # --- both -------------------------------------------------------------------------------------------------
+
+    async def act(self, order_key: str, action: str, **form: Any) -> None:
+        """Make the move `action` of the order's next actions, with the form's fields.
+
+        Raises: Refused action-unknown, action-not-now, form-invalid and those of the move.
+        """
+        await self._moves.act(order_key, action, form)
+
+    def orders(
+        self, role: str = "", view: str = "all", query: str = "", limit: int = 100, offset: int = 0
+    ) -> list[OrderSummary]:
+        """Return orders, newest change first. Views: all, open, to-pack, to-answer, unpaid, returns, disputes, closed."""
+        return listing.orders(self._room, role, view, query, limit, offset)
+
+    def order(self, order_key: str) -> OrderDetail:
+        """Return one order, by its key or its order id.
+
+        Raises: Refused order-unknown.
+        """
+        return order_detail(self._room, order_key)
+
+    def todo(self) -> Todo:
+        """Return what waits for the shopkeeper."""
+        return todo.todo(self._room)
+
+    def balance(self, order_key: str) -> Balance:
+        """Return where one order's money is."""
+        return balances.balance(self._room, order_key)
+
+    def balance_sheet(self) -> list[BalanceRow]:
+        """Return where the money of every funded order is."""
+        return balances.balance_sheet(self._room)
