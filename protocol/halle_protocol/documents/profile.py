@@ -1,0 +1,98 @@
+"""halle/profile/1: who a store is, how to reach it, and how it wants to be paid.
+
+Spec: docs/spec/06-documents.md §4
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, model_validator
+
+from ..keys import ZERO_ADDRESS
+from ..sealing import SUITES, Prekey
+from .shape import Address, Bps, Country, Currency, Flag, Link, Locale, LongText, Model, Positive, Seconds, UnixTime
+from .text import Line, Name, Url, Word
+
+PeerId = Annotated[str, StringConstraints(strict=True, max_length=80, pattern=r"^[1-9A-HJ-NP-Za-km-z]*$")]
+Multiaddr = Annotated[str, StringConstraints(strict=True, max_length=300, pattern=r"^/[!-~]+$")]
+Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=r"^[^\s@<>\"]+@[^\s@<>\"]+$")]
+
+
+class PublishedPrekey(Model):
+    """A prekey as the profile carries it; suites of the future are carried and not used."""
+
+    id: Word
+    suite: Word
+    public: Annotated[bytes, Field(strict=True, min_length=32, max_length=2048)]
+    not_after: UnixTime
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_prekey(cls, value: Any) -> Any:
+        return value.to_body() if isinstance(value, Prekey) else value
+
+    @property
+    def key(self) -> Prekey:
+        """The prekey to seal to."""
+        return Prekey(self.id, self.suite, self.public, self.not_after)
+
+
+class PaymentOption(Model):
+    """One token on one chain in which the store takes money; the zero token address is the chain's own coin."""
+
+    chain_id: Positive
+    escrow: Address
+    token: Address
+    symbol: Word
+    decimals: Annotated[int, Field(strict=True, ge=0, le=36)]
+    currency: Currency
+
+
+class EscrowDefaults(Model):
+    """The terms this store offers unless an order says otherwise.
+
+    Units: …_within and quote_valid_s in seconds; …_bps in 1/10,000.
+    """
+
+    arbiter: Address = ZERO_ADDRESS
+    backup_arbiter: Address = ZERO_ADDRESS
+    arbiter_fee_bps: Bps = 0
+    default_buyer_bps: Bps = 5000
+    quote_valid_s: Seconds = 3600
+    accept_within_s: Seconds = 3 * 86400
+    ship_within_s: Seconds = 7 * 86400
+    deliver_within_s: Seconds = 21 * 86400
+    inspect_within_s: Seconds = 3 * 86400
+    arbiter_within_s: Seconds = 14 * 86400
+    proof_required: Flag = False
+
+
+class Profile(Model):
+    """A store's card at the door of its stall."""
+
+    name: Name
+    languages: Annotated[tuple[Locale, ...], Field(max_length=40)] = ("en",)
+    fallback: Locale = "en"
+    country: Country
+    currency: Currency
+    about: LongText | None = None
+    logo: Link | None = None
+    email: Email | None = None
+    phone: Line | None = None
+    legal: Annotated[dict[Word, Line], Field(max_length=20)] = {}
+    peer_id: PeerId = ""
+    addrs: Annotated[tuple[Multiaddr, ...], Field(max_length=16)] = ()
+    mailboxes: Annotated[tuple[Multiaddr, ...], Field(max_length=8)] = ()
+    gateways: Annotated[tuple[Url, ...], Field(max_length=8)] = ()
+    prekeys: Annotated[tuple[PublishedPrekey, ...], Field(max_length=8)] = ()
+    shop_url: Url | None = None
+    links: Annotated[dict[Word, Url], Field(max_length=20)] = {}
+    payment: Annotated[tuple[PaymentOption, ...], Field(max_length=32)] = ()
+    terms: EscrowDefaults = EscrowDefaults()
+    policies: Annotated[dict[Word, Link], Field(max_length=20)] = {}
+    shipping: Link | None = None
+
+    def sealing_keys(self) -> list[Prekey]:
+        """Return the prekeys this version can seal to."""
+        return [entry.key for entry in self.prekeys if entry.suite in SUITES]

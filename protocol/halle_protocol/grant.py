@@ -1,0 +1,177 @@
+"""An operator grant: the store key says which hot key may act for it, where, for what and until when.
+
+A grant is revoked by any grant of the same store with a higher sequence; readers keep the highest they have seen.
+Spec: docs/spec/05-identity.md §3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from . import dagcbor
+from .cid import CID, cid_of
+from .cid import DAG_CBOR as _DAG_CBOR
+from .errors import LocalProtocolError, RemoteProtocolError
+from .keys import ZERO_ADDRESS, address_of
+from .signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
+from .wire import decode_map, expect_keys, take_bytes, take_int, take_text
+
+TYPE = "halle/grant/1"
+SCOPES = ("publish", "quote", "message", "ship", "settle")
+MAX_BYTES = 600
+_KEYS = frozenset("type store operator peer_id scopes not_before not_after sequence sig".split())
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Authority of `operator` to act for `store`.
+
+    Units: not_before, not_after in unix seconds, both included.
+    """
+
+    store: bytes
+    operator: bytes
+    peer_id: str
+    scopes: tuple[str, ...]
+    not_before: int
+    not_after: int
+    sequence: int
+    sig: bytes = b""
+
+    def digest(self) -> bytes:
+        """Return the 32 bytes the store key signs."""
+        hashed = struct_hash(
+            "OperatorGrant",
+            *(self.store, self.operator, self.peer_id, self.scopes),
+            *(self.not_before, self.not_after, self.sequence),
+        )
+        return typed_digest(HALLE_DOMAIN, hashed)
+
+    def encode(self) -> bytes:
+        """Return the canonical DAG-CBOR block."""
+        return self._block
+
+    @cached_property
+    def _block(self) -> bytes:
+        body = {"type": TYPE, "store": self.store, "operator": self.operator, "peer_id": self.peer_id}
+        body |= {"not_before": self.not_before, "not_after": self.not_after, "sequence": self.sequence}
+        return dagcbor.encode(body | {"scopes": list(self.scopes), "sig": self.sig})
+
+    @cached_property
+    def cid(self) -> CID:
+        """The identity of exactly this grant."""
+        return cid_of(_DAG_CBOR, self._block)
+
+    @staticmethod
+    def decode(data: bytes) -> Grant:
+        """Read a grant and check its store's signature.
+
+        Raises: RemoteProtocolError `grant-shape`, `grant-too-large`, `grant-wrong-signer`, `bad-signature`, `cbor-…`.
+        """
+        grant = _read(decode_map(data, kind="grant", max_bytes=MAX_BYTES))
+        grant.verify()
+        return grant
+
+    def verify(self) -> None:
+        """Check that the store signed.
+
+        Raises: RemoteProtocolError `bad-signature`, `grant-wrong-signer`.
+        """
+        if self._signer != self.store:
+            raise RemoteProtocolError("The grant is not signed by its store.", code="grant-wrong-signer")
+
+    @cached_property
+    def _signer(self) -> bytes:
+        return recover(self.digest(), self.sig)
+
+    def active(self, at: int) -> bool:
+        """Say whether `at` lies in the grant's validity."""
+        return self.not_before <= at <= self.not_after
+
+
+def sign_grant(
+    store_private: bytes,
+    operator: bytes,
+    peer_id: str,
+    *,
+    not_before: int,
+    not_after: int,
+    sequence: int,
+    scopes: Iterable[str] = SCOPES,
+) -> Grant:
+    """Return a grant signed by the store key. No scopes = revocation of everything before it.
+
+    Raises: LocalProtocolError `grant-shape`.
+    """
+    unique = tuple(sorted(set(scopes)))
+    grant = Grant(address_of(store_private), operator, peer_id, unique, not_before, not_after, sequence)
+    signed = replace(grant, sig=sign(store_private, grant.digest()))
+    try:
+        return Grant.decode(signed.encode())
+    except RemoteProtocolError as exc:
+        raise LocalProtocolError(exc.message, code=exc.code) from exc
+
+
+def authorise(
+    signer: bytes, store: bytes, grant: Grant | None, *, scope: str, at: int | None, min_sequence: int = 0
+) -> None:
+    """Check that `signer` may do `scope` for `store`: it is the store, or the operator of a good grant.
+
+    `at` None skips the clock (something fresher, such as a head, vouches for the time); `min_sequence` is the
+    highest grant sequence seen for the store.
+    Raises: RemoteProtocolError `not-authorised`, `grant-wrong-store`, `grant-scope`, `grant-revoked`, `grant-not-yet`,
+    `grant-expired`, `bad-signature`, `grant-wrong-signer`.
+    """
+    if signer == store:
+        return
+    if grant is None or grant.operator != signer:
+        raise RemoteProtocolError(
+            f"0x{signer.hex()} may not act for store 0x{store.hex()}.", code="not-authorised"
+        )
+    if grant.store != store:
+        raise RemoteProtocolError("The grant is of another store.", code="grant-wrong-store")
+    grant.verify()
+    if scope not in grant.scopes:
+        raise RemoteProtocolError(f"The grant does not include {scope!r}.", code="grant-scope")
+    if grant.sequence < min_sequence:
+        raise RemoteProtocolError("A later grant has revoked this one.", code="grant-revoked")
+    _check_time(grant, at)
+
+
+def _check_time(grant: Grant, at: int | None) -> None:
+    if at is None or grant.active(at):
+        return
+    code = "grant-not-yet" if at < grant.not_before else "grant-expired"
+    raise RemoteProtocolError(
+        f"The grant is valid from {grant.not_before} to {grant.not_after}, not at {at}.", code=code
+    )
+
+
+def _read(value: dict[str, object]) -> Grant:
+    kind = "grant"
+    expect_keys(value, _KEYS, kind=kind)
+    if value["type"] != TYPE:
+        raise RemoteProtocolError(f"Not a {TYPE}.", code="grant-shape")
+    grant = Grant(
+        store=take_bytes(value, "store", 20, kind=kind),
+        operator=take_bytes(value, "operator", 20, kind=kind),
+        peer_id=take_text(value, "peer_id", kind=kind, max_chars=80),
+        scopes=_read_scopes(value["scopes"]),
+        not_before=take_int(value, "not_before", kind=kind),
+        not_after=take_int(value, "not_after", kind=kind),
+        sequence=take_int(value, "sequence", kind=kind),
+        sig=take_bytes(value, "sig", 65, kind=kind),
+    )
+    if ZERO_ADDRESS in (grant.store, grant.operator):
+        raise RemoteProtocolError("The zero address has no key.", code="grant-shape")
+    return grant
+
+
+def _read_scopes(value: object) -> tuple[str, ...]:
+    """Scopes of the future are carried; they must be short, sorted and unique so that one set has one encoding."""
+    texts = isinstance(value, list) and all(isinstance(s, str) and 0 < len(s) <= 24 for s in value)
+    if not isinstance(value, list) or not texts or len(value) > 12 or value != sorted(set(value)):
+        raise RemoteProtocolError("scopes must be a sorted list of distinct words.", code="grant-shape")
+    return tuple(value)
