@@ -11,8 +11,8 @@ from halle_node.config import Config
 
 
 @contextmanager
-def offline_node(config: Config) -> Iterator[tuple[int, str]]:
-    """Yield (port, token) of a node that serves this command alone.
+def offline_node(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (local URL, token) of a node that serves this command alone.
 
     Raises: what opening the home raises (locked, damaged, full disk).
     """
@@ -24,7 +24,7 @@ def offline_node(config: Config) -> Iterator[tuple[int, str]]:
         thread.join()
         raise served.error
     try:
-        yield served.port, served.token
+        yield served.local_url, served.token
     finally:
         served.stop()
         thread.join()
@@ -34,7 +34,7 @@ class _Served:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.ready = threading.Event()
-        self.port = 0
+        self.local_url = ""
         self.token = ""
         self.error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -62,7 +62,7 @@ class _Served:
         async with Node(config, online=False) as node:
             web = await start_web(node)
             try:
-                self.port, self.token = web.local_port, node.api_token
+                self.local_url, self.token = web.local_url, web.token
                 self.ready.set()
                 await self._done.wait()
             finally:

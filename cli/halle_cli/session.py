@@ -8,31 +8,21 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from halle_node.config import Config, load
 from halle_node.run_file import RunFile, read_run_file
 from halle_protocol.errors import ConfigError, HalleError, ProtocolError, Refused, Unavailable
 
 # The branch of the tree that an HTTP status stands for, so that a remote error exits like a local one.
-STATUS_ERRORS: dict[int, type[HalleError]] = {
-    400: ProtocolError,
-    403: Refused,
-    404: Refused,
-    409: Refused,
-    422: Refused,
-    413: Refused,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
-}
+STATUS_ERRORS: dict[int, type[HalleError]] = {422: ProtocolError, 500: ConfigError, 503: Unavailable}
 
 
 class Client:
     """Call a node's local API. Blocking; one request a connection."""
 
-    def __init__(self, port: int, token: str, *, host: str = "127.0.0.1", timeout_s: float = 120.0) -> None:
-        self._host, self._port, self._token, self._timeout_s = host, port, token, timeout_s
+    def __init__(self, local_url: str, token: str, *, timeout_s: float = 120.0) -> None:
+        self._local_url, self._token, self._timeout_s = local_url, token, timeout_s
 
     def get(self, path: str, **query: object) -> Any:
         """Return the JSON answer of a read."""
@@ -60,14 +50,14 @@ class Client:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if content_type:
             headers["Content-Type"] = content_type
-        connection = HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        connection = HTTPConnection(urlsplit(self._local_url).netloc, timeout=self._timeout_s)
         try:
             connection.request(method, quote(f"/api/v1{path}", safe="/?&=%:~+-._"), body, headers)
             response = connection.getresponse()
             answer = response.read()
         except (OSError, HTTPException) as error:
             raise Unavailable(
-                f"The node on port {self._port} does not answer: {error}.",
+                f"The node at {self._local_url} does not answer: {error}.",
                 code="node-unreachable",
                 hint="Is `halle up` still running? Start it and try again.",
             ) from error
@@ -86,11 +76,11 @@ def _decode(status: int, answer: bytes) -> Any:
     if status < 400:
         return value
     problem = value if isinstance(value, dict) else {}
-    kind = STATUS_ERRORS.get(status, HalleError)
+    kind = STATUS_ERRORS.get(status, Refused)
     raise kind(
-        str(problem.get("detail") or problem.get("title") or f"HTTP {status}"),
+        str(problem.get("title") or f"HTTP {status}"),
         code=str(problem.get("code", "error")),
-        hint=str(problem.get("hint", "")),
+        hint=str(problem.get("detail", "")),
     )
 
 
@@ -109,12 +99,12 @@ def node_session(home: Path | None) -> Iterator[Client]:
     require_home(config)
     found = read_run_file(config.home)
     if found is not None:
-        yield Client(found.local_port, found.token)
+        yield Client(found.local_url, found.token)
         return
     from halle_cli.offline import offline_node
 
-    with offline_node(config) as (port, token):
-        yield Client(port, token)
+    with offline_node(config) as (local_url, token):
+        yield Client(local_url, token)
 
 
 @contextmanager
@@ -128,7 +118,7 @@ def live_session(home: Path | None) -> Iterator[Client]:
         raise Unavailable(
             "No node is running on this home.", code="node-not-running", hint="Start it with `halle up` and try again."
         )
-    yield Client(found.local_port, found.token)
+    yield Client(found.local_url, found.token)
 
 
 def require_home(config: Config) -> None:

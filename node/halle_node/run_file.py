@@ -15,8 +15,6 @@ class RunFile:
     """Where a running node listens. `token` opens its local API and is readable by the owner alone."""
 
     pid: int
-    local_port: int
-    shop_port: int
     local_url: str
     shop_url: str
     token: str

@@ -89,11 +89,9 @@ def _run_file(node: Node, web: WebAddresses) -> Any:
 
     return RunFile(
         pid=os.getpid(),
-        local_port=web.local_port,
-        shop_port=web.shop_port,
         local_url=web.local_url,
         shop_url=web.shop_url,
-        token=node.api_token,
+        token=web.token,
         peer_id=node.network.peer_id,
         addrs=tuple(node.network.addrs),
         rpc_url=node.chain.rpc_url,

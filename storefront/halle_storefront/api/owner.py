@@ -1,0 +1,264 @@
+"""The owner's API under /api/v1: what `halle` and the owner's scripts call, with the secret of this start.
+
+One row a route; each handler reads its input, makes one call on the node and answers in JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from halle_protocol.errors import Refused
+from halle_protocol.keys import parse_address, to_checksum
+
+from ..node_access import ServedNode, node_of
+from . import forms
+from .wire import to_json
+
+Call = Callable[[ServedNode, web.Request], Awaitable[Any]]
+PREFIX = "/api/v1"
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the owner's routes."""
+    return [web.route(method, PREFIX + path, _answering(call)) for method, path, call in ROUTES]
+
+
+def _answering(call: Call) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handler(request: web.Request) -> web.Response:
+        value = to_json(await call(node_of(request), request))
+        return web.Response(
+            text=json.dumps(value, ensure_ascii=False),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    return handler
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object of a request; no body is an empty one. Raises: Refused "body-malformed"."""
+    text = await request.text()
+    try:
+        value = json.loads(text) if text else {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Refused("The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json.")
+    return value
+
+
+# --- the node itself
+
+
+async def show_node(node: ServedNode, _: web.Request) -> Any:
+    return {
+        "store": to_checksum(node.keys.store_address),
+        "operator": to_checksum(node.keys.operator_address),
+        "locked": node.keys.locked,
+        "peer_id": node.network.peer_id,
+        "addrs": node.network.addrs,
+        "head": node.catalog.current_head(),
+        "chain": await node.chain.summary(),
+    }
+
+
+async def doctor(node: ServedNode, _: web.Request) -> Any:
+    return {"checks": await node.doctor()}
+
+
+async def verify_blocks(node: ServedNode, _: web.Request) -> Any:
+    return await node.verify_blocks()
+
+
+async def network(node: ServedNode, _: web.Request) -> Any:
+    return {
+        "peer_id": node.network.peer_id,
+        "addrs": node.network.addrs,
+        "peers": node.network.peers(),
+        "stats": node.network.stats(),
+    }
+
+
+async def connect(node: ServedNode, request: web.Request) -> Any:
+    await node.network.connect(str((await body_of(request)).get("addr", "")))
+    return {"peers": node.network.peers()}
+
+
+# --- what the store sells
+
+
+async def list_products(node: ServedNode, request: web.Request) -> Any:
+    return {"products": node.catalog.products(request.query.get("query", ""))}
+
+
+async def show_product(node: ServedNode, request: web.Request) -> Any:
+    return node.catalog.product(request.match_info["handle"])
+
+
+async def add_product(node: ServedNode, request: web.Request) -> Any:
+    form = forms.product(await body_of(request), node.config)
+    return {"handle": await node.catalog.save_product(form)}
+
+
+async def add_photo(node: ServedNode, request: web.Request) -> Any:
+    name, alt = request.query.get("filename", "photo"), request.query.get("alt", "")
+    return await node.catalog.add_photo(request.match_info["handle"], name, await request.read(), alt)
+
+
+async def set_stock(node: ServedNode, request: web.Request) -> Any:
+    handle, form = request.match_info["handle"], await body_of(request)
+    sku = str(form.get("sku") or "") or node.catalog.product(handle).form.variants[0].sku
+    await node.catalog.set_stock(handle, sku, forms.whole(form, "on_hand"))
+    return node.catalog.product(handle).stock
+
+
+async def remove_product(node: ServedNode, request: web.Request) -> Any:
+    await node.catalog.remove_product(request.match_info["handle"])
+    return {}
+
+
+async def restore_product(node: ServedNode, request: web.Request) -> Any:
+    await node.catalog.restore(request.match_info["handle"])
+    return {}
+
+
+async def publish(node: ServedNode, _: web.Request) -> Any:
+    return await node.publish()
+
+
+async def import_csv(node: ServedNode, request: web.Request) -> Any:
+    folder = request.query.get("base_dir")
+    return await node.catalog.import_csv(
+        await request.read(),
+        Path(folder) if folder else None,
+        dry_run=request.query.get("dry_run") != "False",
+    )
+
+
+async def undo_import(node: ServedNode, request: web.Request) -> Any:
+    return await node.catalog.undo_import(int(request.match_info["id"]))
+
+
+# --- what others publish
+
+
+async def search(node: ServedNode, request: web.Request) -> Any:
+    query = request.query
+    return node.index.search(
+        query.get("q", ""),
+        locale=query.get("locale", node.config.language),
+        sort=query.get("sort", "relevance"),
+        offset=forms.whole(query, "offset", 0),
+        limit=forms.whole(query, "limit", 20),
+    )
+
+
+async def stores(node: ServedNode, _: web.Request) -> Any:
+    return {"stores": node.index.stores()}
+
+
+async def show_listing(node: ServedNode, request: web.Request) -> Any:
+    store, handle = parse_address(request.match_info["store"]), request.match_info["handle"]
+    found = node.index.listing(store, handle)
+    if found is None:
+        raise Refused(f"No listing {handle} of that store is known here.", code="listing-unknown")
+    return found
+
+
+# --- buying and orders
+
+
+async def cart(node: ServedNode, _: web.Request) -> Any:
+    return node.trade.cart()
+
+
+async def add_to_cart(node: ServedNode, request: web.Request) -> Any:
+    form = await body_of(request)
+    return await node.trade.cart_add(
+        str(form.get("store", "")), str(form.get("handle", "")), str(form.get("sku", "")), forms.whole(form, "quantity", 1)
+    )
+
+
+async def clear_cart(node: ServedNode, _: web.Request) -> Any:
+    return await node.trade.cart_clear()
+
+
+async def checkout(node: ServedNode, request: web.Request) -> Any:
+    return {"order_key": await node.trade.request_quote(forms.checkout(await body_of(request)))}
+
+
+async def list_orders(node: ServedNode, request: web.Request) -> Any:
+    query = request.query
+    return {"orders": node.trade.orders(query.get("role", ""), query.get("view", "all"), query.get("query", ""))}
+
+
+async def show_order(node: ServedNode, request: web.Request) -> Any:
+    return node.trade.order(request.match_info["key"])
+
+
+async def act(node: ServedNode, request: web.Request) -> Any:
+    key = request.match_info["key"]
+    await node.trade.act(key, request.match_info["action"], **await body_of(request))
+    return node.trade.order(key)
+
+
+async def todo(node: ServedNode, _: web.Request) -> Any:
+    return node.trade.todo()
+
+
+async def balances(node: ServedNode, _: web.Request) -> Any:
+    return {"balances": node.trade.balance_sheet()}
+
+
+# --- the wallet and the embedded chain
+
+
+async def wallet(node: ServedNode, _: web.Request) -> Any:
+    return await node.chain.wallet(node.keys.store_address)
+
+
+async def test_money(node: ServedNode, _: web.Request) -> Any:
+    await node.chain.dev_faucet(node.keys.store_address)
+    return await node.chain.wallet(node.keys.store_address)
+
+
+async def advance_clock(node: ServedNode, request: web.Request) -> Any:
+    return {"time": await node.chain.dev_advance(forms.whole(await body_of(request), "seconds"))}
+
+
+ROUTES: tuple[tuple[str, str, Call], ...] = (
+    ("GET", "/node", show_node),
+    ("GET", "/doctor", doctor),
+    ("GET", "/blocks/verify", verify_blocks),
+    ("GET", "/network", network),
+    ("POST", "/peers", connect),
+    ("GET", "/products", list_products),
+    ("POST", "/products", add_product),
+    ("GET", "/products/{handle}", show_product),
+    ("DELETE", "/products/{handle}", remove_product),
+    ("POST", "/products/{handle}/restore", restore_product),
+    ("POST", "/products/{handle}/photos", add_photo),
+    ("POST", "/products/{handle}/stock", set_stock),
+    ("POST", "/publish", publish),
+    ("POST", "/imports", import_csv),
+    ("POST", r"/imports/{id:\d{1,9}}/undo", undo_import),
+    ("GET", "/search", search),
+    ("GET", "/stores", stores),
+    ("GET", "/listings/{store}/{handle}", show_listing),
+    ("GET", "/cart", cart),
+    ("POST", "/cart", add_to_cart),
+    ("DELETE", "/cart", clear_cart),
+    ("POST", "/checkout", checkout),
+    ("GET", "/orders", list_orders),
+    ("GET", "/orders/{key}", show_order),
+    ("POST", "/orders/{key}/{action}", act),
+    ("GET", "/todo", todo),
+    ("GET", "/balances", balances),
+    ("GET", "/wallet", wallet),
+    ("POST", "/wallet/test-money", test_money),
+    ("POST", "/chain/advance", advance_clock),
+)
