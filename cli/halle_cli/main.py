@@ -19,6 +19,7 @@ EXIT_CODES = {
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("home", "init"),
     "up": ("up", "up"),
+    "open": ("up", "open_pages"),
     "demo": ("demo", "demo"),
     "doctor": ("home", "doctor"),
     "import": ("products", "import_csv"),

@@ -46,13 +46,19 @@ class Client:
         given = {name: str(value) for name, value in query.items() if value not in (None, "")}
         return self._call("POST", path + (f"?{urlencode(given)}" if given else ""), data, content_type)
 
-    def _call(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> Any:
+    def new_setup_url(self) -> str:
+        """Return a fresh one-time link to the node's pages."""
+        return str(self._call("POST", "/-/setup-link", prefix="")["url"])
+
+    def _call(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = "", prefix: str = "/api/v1"
+    ) -> Any:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if content_type:
             headers["Content-Type"] = content_type
         connection = HTTPConnection(urlsplit(self._local_url).netloc, timeout=self._timeout_s)
         try:
-            connection.request(method, quote(f"/api/v1{path}", safe="/?&=%:~+-._"), body, headers)
+            connection.request(method, quote(prefix + path, safe="/?&=%:~+-._"), body, headers)
             response = connection.getresponse()
             answer = response.read()
         except (OSError, HTTPException) as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from halle_cli.console import err, out, read_password
-from halle_cli.session import require_home
+from halle_cli.session import live_session, require_home
 from halle_node.config import Config, load
 
 if TYPE_CHECKING:
@@ -35,6 +35,18 @@ def up(home: Path | None, open_browser: bool | None = None, **settings: Any) -> 
     config = load(home, given)
     require_home(config)
     asyncio.run(_serve(config, open_browser))
+
+
+@click.command("open")
+@click.option("--print", "only_print", is_flag=True, help="Print the link without opening a browser.")
+@click.pass_obj
+def open_pages(home: Path | None, only_print: bool) -> None:
+    """Open the pages of the running node with a fresh one-time link."""
+    with live_session(home) as node:
+        url = node.new_setup_url()
+    out.print(url)
+    if not only_print and _has_browser():
+        webbrowser.open(url)
 
 
 async def _serve(config: Config, open_browser: bool | None) -> None:
