@@ -159,7 +159,7 @@ def check_handle(handle: str) -> str:
 
     Raises: Refused("handle-invalid").
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,119}", handle):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,119}", handle):
         raise Refused(
             f"“{handle[:60]}” cannot be a handle.",
             code="handle-invalid",

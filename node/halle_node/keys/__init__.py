@@ -1,0 +1,10 @@
+"""Who the node is: the store's phrase, the operator, the peer and the prekeys.
+
+Rule: nothing outside this package reads a key file.
+"""
+
+from __future__ import annotations
+
+from halle_node.keys.ring import Keys, peer_id_of
+
+__all__ = ["Keys", "peer_id_of"]
