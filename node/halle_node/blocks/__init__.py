@@ -1,0 +1,7 @@
+"""Content-addressed bytes on this machine: stored once, verified on every read, kept while pinned."""
+
+from __future__ import annotations
+
+from halle_node.blocks.store import BlockStore, Report, Stats
+
+__all__ = ["BlockStore", "Report", "Stats"]

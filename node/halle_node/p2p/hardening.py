@@ -1,0 +1,255 @@
+"""Repairs of py-libp2p 0.8.1 and the settings that keep its defects harmless.
+
+Every function names the defect it repairs; tests/node/p2p/test_hardening.py reproduces it against the
+unpatched library, so that a new upstream version shows which repair may go. All were seen in 0.8.1, the
+newest version when this was written.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.network.config import ConnectionConfig
+from libp2p.pubsub import pubsub as upstream_pubsub
+from libp2p.pubsub import rpc_queue as upstream_queue
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
+
+log = logging.getLogger("halle_node.p2p")
+
+QUEUE_FRAMES = 4096
+WRITE_LIMIT_S = 10.0
+CLOSE_LIMIT_S = 1.5
+
+Guard = Callable[[str], bool]
+
+
+def guard_stream_handlers(host: Any, *, enter: Guard, leave: Callable[[str], object]) -> None:
+    """Keep every exception of a stream handler inside its stream, and bound the streams a peer may hold open.
+
+    Defect: any exception in any handler (100 garbage bytes on `/meshsub/*` are enough) leaves `trio.run`.
+    """
+    inner = host._swarm_stream_handler
+
+    async def guarded(stream: Any) -> None:
+        peer = str(stream.muxed_conn.peer_id)
+        if not enter(peer):
+            await _reset(stream)
+            return
+        try:
+            await inner(stream)
+        except Exception as exc:  # the stream's task top
+            log.info("stream of %s on %s ended: %r", peer, stream.get_protocol(), exc)
+            await _reset(stream)
+        finally:
+            leave(peer)
+
+    host.get_network().set_stream_handler(guarded)
+
+
+class HardenedPubsub(Pubsub):  # type: ignore[misc]
+    """Pubsub that no message can end.
+
+    Defects: a raising sync validator, a junk signing key or an unparsable RPC end the host; every inbound
+    message costs a signature check, whatever its size and rate. `admit(peer, size)` is asked first.
+    """
+
+    def __init__(self, *args: Any, admit: Callable[[str, int], bool], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._admit = admit
+
+    async def push_msg(self, msg_forwarder: Any, msg: Any) -> None:
+        if msg_forwarder != self.my_id and not self._admit(str(msg_forwarder), len(msg.data)):
+            return
+        try:
+            await super().push_msg(msg_forwarder, msg)
+        except Exception as exc:  # a task's top
+            log.info("gossip frame from %s dropped: %r", msg_forwarder, exc)
+
+    async def continuously_read_stream(self, stream: Any) -> None:
+        try:
+            await super().continuously_read_stream(stream)
+        except Exception as exc:  # a task's top
+            peer = stream.muxed_conn.peer_id
+            log.info("gossip stream of %s ended: %r", peer, exc)
+            await _reset(stream)
+            self._handle_dead_peer(peer)
+
+
+async def _reset(stream: Any) -> None:
+    with trio.CancelScope(shield=True), trio.move_on_after(2):
+        try:
+            await stream.reset()
+        except Exception as exc:  # the connection died first
+            log.debug("reset failed: %r", exc)
+
+
+class _InboundEnded(Exception):
+    pass
+
+
+_from_listener: contextvars.ContextVar[bool] = contextvars.ContextVar("from_listener", default=False)
+
+
+def release_inbound_slots(host: Any) -> None:
+    """Give an inbound slot and its task back when the connection closes.
+
+    Defect: both are held until the swarm stops, so after `max_connections - min_connections` inbound
+    connections in the life of the process every further one is refused.
+    """
+    swarm = host.get_network()
+    upgrade, handle = swarm.upgrade_inbound_raw_conn, swarm._do_handle_inbound_connection
+
+    async def handle_marked(*args: Any, **kwargs: Any) -> None:
+        _from_listener.set(True)
+        await handle(*args, **kwargs)
+
+    async def upgrade_and_wait(*args: Any, **kwargs: Any) -> Any:
+        mine = _from_listener.get()
+        _from_listener.set(False)  # tasks born during the upgrade must not inherit the mark
+        connection = await upgrade(*args, **kwargs)
+        if mine and connection is not None:
+            await connection.event_closed.wait()
+            raise _InboundEnded
+        return connection
+
+    swarm.upgrade_inbound_raw_conn = upgrade_and_wait
+    swarm._do_handle_inbound_connection = handle_marked
+
+
+def shield_yamux_writes(limit_s: float = WRITE_LIMIT_S) -> None:
+    """Make a frame write uncancellable, bounded by `limit_s`; idempotent, for the whole process.
+
+    Defect: cancelling a task inside a write leaves half a frame behind and desynchronises Noise, which kills
+    the connection and everything on it.
+    """
+    if getattr(Yamux, "_halle_shielded", False):
+        return
+    write = Yamux._write_frame
+
+    async def _write_frame(self: Any, data: bytes) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + limit_s) as scope:
+            await write(self, data)
+        if scope.cancelled_caught:
+            await self.secured_conn.close()
+            raise ConnectionClosedError("a frame write stalled")
+
+    Yamux._write_frame = _write_frame
+    Yamux._halle_shielded = True
+
+
+async def close_sockets(host: Any) -> None:
+    """Close the host's sockets even while everything is being cancelled.
+
+    Defect: leaving `host.run()` leaves them open; the peer keeps a ghost connection for over a minute and a
+    restart with the same key loses its messages.
+    """
+    with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_LIMIT_S):
+        await host.close()
+
+
+def unique_sequence_numbers(pubsub: Any) -> None:
+    """Start the message counter at the time in nanoseconds.
+
+    Defect: it starts at the time in seconds, so a restart re-uses numbers and receivers drop the messages as
+    duplicates.
+    """
+    pubsub.counter = time.time_ns()
+
+
+def enlarge_queues() -> None:
+    """Let bursts of heads wait instead of vanish; for the whole process, before subscribing.
+
+    Defect: 32 places in the subscription channel and in each peer's outbound queue; what does not fit is
+    dropped without a word to the publisher.
+    """
+    upstream_pubsub.SUBSCRIPTION_CHANNEL_SIZE = QUEUE_FRAMES
+    upstream_queue.RpcQueue.__init__.__defaults__ = (QUEUE_FRAMES, upstream_queue.DefaultMaxMessageSize)
+
+
+def gossip_router() -> Any:
+    """Make a GossipSub 1.1 router with every setting explicit.
+
+    Defects of the defaults: heartbeat of 120 s, silent drops above 10 messages a second (own ones included),
+    1.2 doubles the cost of small messages. Rates are limited by our own ledger instead.
+    """
+    router = GossipSub(
+        [PROTOCOL_ID_V11, PROTOCOL_ID],
+        degree=6,
+        degree_low=4,
+        degree_high=12,
+        heartbeat_interval=1,
+        gossip_window=3,
+        gossip_history=5,
+        spam_protection_enabled=False,
+        eclipse_protection_enabled=False,
+        adaptive_gossip_enabled=False,
+    )
+    router.max_ihave_messages_per_second = router.max_iwant_requests_per_second = 1e3
+    return router
+
+
+def noise_only(key_pair: Any, noise_private: Any) -> dict[Any, Any]:
+    """Offer Noise and nothing else. Defect: the default also offers plaintext and SECIO."""
+    return {NOISE: NoiseTransport(key_pair, noise_privkey=noise_private)}
+
+
+def yamux_only() -> dict[Any, Any]:
+    """Offer Yamux and nothing else. Defect: the default falls back to Mplex, six times slower."""
+    return {YAMUX: Yamux}
+
+
+def connection_settings(max_connections: int, health_check_interval_s: float) -> Any:
+    """Detect dead peers by ping, and never dial on the library's own account.
+
+    Defects: a frozen peer stays "connected"; the auto-connector dials anything in the peerstore up to 100
+    connections.
+    """
+    return ConnectionConfig(
+        max_connections=max_connections,
+        high_watermark=max_connections,
+        min_connections=0,
+        low_watermark=0,
+        enable_health_monitoring=True,
+        abort_connection_on_ping_failure=True,
+        health_initial_delay=min(5.0, health_check_interval_s),
+        health_check_interval=health_check_interval_s,
+        ping_timeout=5.0,
+    )
+
+
+class _Demoted(logging.Handler):
+    """Passes library records on under our own logger, at INFO at most."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = min(record.levelno, logging.INFO)
+        if log.isEnabledFor(level):
+            log.log(level, "libp2p: %s", record.getMessage())
+
+
+def demote_library_logs() -> None:
+    """Cap what the library logs at INFO, under the logger `halle_node.p2p`; idempotent.
+
+    Defect: whatever a peer does wrong is logged at ERROR, one line a message, unformatted on stderr.
+    """
+    library = logging.getLogger("libp2p")
+    library.propagate = False
+    library.setLevel(logging.WARNING)
+    library.handlers[:] = [_Demoted()]
+
+
+def harden_process() -> None:
+    """Apply the repairs that are properties of the library rather than of one host."""
+    shield_yamux_writes()
+    enlarge_queues()
+    demote_library_logs()

@@ -1,0 +1,108 @@
+"""What the network shows to the rest of the node: settings, callbacks, verdicts, peers. No libp2p type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from halle_protocol.reconcile import ItemSet
+
+
+class Verdict(Enum):
+    """What to do with a gossiped frame; `REJECT` also costs its forwarder."""
+
+    ACCEPT = "accept"
+    IGNORE = "ignore"
+    REJECT = "reject"
+
+
+class Handlers(Protocol):
+    """What the network asks of the node.
+
+    `validate` runs in the network thread: it must be quick, thread-safe and need no event loop. The others
+    run on the asyncio loop that started the network.
+    """
+
+    def validate(self, frame: bytes, from_peer: str) -> Verdict: ...
+
+    async def on_head(self, frame: bytes, from_peer: str) -> None: ...
+
+    async def on_message(self, envelope: bytes, from_peer: str) -> None:
+        """Return only when the message is committed and processed: the return is the acknowledgement.
+
+        Raises: HalleError to refuse it with that code.
+        """
+
+    def head_items(self) -> ItemSet: ...
+
+    def head_frames(self, ids: Sequence[bytes]) -> list[bytes]: ...
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Settings of the peer-to-peer network.
+
+    Units: `_s` seconds, `_bytes` bytes, `_per_minute` per peer.
+    """
+
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 0
+    bootstrap: tuple[str, ...] = ()
+    remembered_path: Path | None = None
+    sync_interval_s: float = 120.0
+    reconnect_min_s: float = 2.0
+    reconnect_max_s: float = 300.0
+    target_peers: int = 8
+    max_connections: int = 200
+    max_streams_per_peer: int = 64
+    max_frame_bytes: int = 1024
+    max_envelope_bytes: int = 256 * 1024
+    heads_per_minute: int = 12_000
+    messages_per_minute: int = 120
+    block_requests_per_minute: int = 600
+    syncs_per_minute: int = 30
+    max_request_cids: int = 256
+    max_response_bytes: int = 16 * 1024 * 1024
+    response_bytes_per_minute: int = 512 * 1024 * 1024
+    max_block_bytes: int = 2 * 1024 * 1024
+    read_timeout_s: float = 15.0
+    request_timeout_s: float = 60.0
+    connect_timeout_s: float = 10.0
+    health_check_interval_s: float = 10.0
+    serve_bitswap: bool = True
+    max_inbox: int = 4096
+
+
+@dataclass(frozen=True)
+class PeerInfo:
+    """One connected peer.
+
+    Units: `since` unix seconds, `rtt` seconds, `score` rises with good and falls with refused frames.
+    """
+
+    peer_id: str
+    addr: str
+    direction: str
+    since: int
+    rtt: float | None
+    score: float
+
+
+@dataclass(frozen=True)
+class NetworkStats:
+    """Counters since the network was made; `last_sync` is unix seconds, 0 when none succeeded."""
+
+    running: bool
+    restarts: int
+    peers: int
+    bytes_in: int
+    bytes_out: int
+    frames_in: int
+    frames_out: int
+    drops: dict[str, int]
+    syncs: int
+    last_sync: int
