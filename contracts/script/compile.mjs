@@ -1,0 +1,103 @@
+#!/usr/bin/env node
+// Compiles the contracts and writes the committed artifacts. Same sources, same bytes, wherever it runs:
+// the settings keep paths and metadata out of the bytecode.
+//   node script/compile.mjs            write halle_contracts/artifacts and the test fixtures
+//   node script/compile.mjs --out DIR  write both into DIR instead (the artifact test compares)
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+const solc = createRequire(import.meta.url)("solc");
+
+const SETTINGS = {
+  evmVersion: "cancun",
+  optimizer: { enabled: true, runs: 1_000_000 },
+  viaIR: false,
+  metadata: { bytecodeHash: "none", appendCBOR: false },
+};
+const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "TestToken"];
+const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount"];
+
+function solidityFiles(folder) {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".sol"))
+    .map((entry) => relative(ROOT, join(entry.parentPath ?? entry.path, entry.name)).split(sep).join("/"))
+    .sort();
+}
+
+function read(path) {
+  const file = path.startsWith("@") ? join(ROOT, "node_modules", path) : join(ROOT, path);
+  return readFileSync(file, "utf8");
+}
+
+function compile(paths) {
+  const used = new Map(paths.map((path) => [path, read(path)]));
+  const input = {
+    language: "Solidity",
+    sources: Object.fromEntries([...used].map(([path, content]) => [path, { content }])),
+    settings: {
+      ...SETTINGS,
+      outputSelection: {
+        "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object",
+          "evm.deployedBytecode.immutableReferences"] },
+      },
+    },
+  };
+  const load = (path) => {
+    used.set(path, read(path));
+    return { contents: used.get(path) };
+  };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: load }));
+  // `at` is a field of the public ABI; the compiler is pinned, so that a later keyword does not matter.
+  const problems = (output.errors ?? []).filter(
+    (e) => e.severity === "error" || !e.message.includes('"at" will be promoted to keyword'));
+  if (problems.length) {
+    for (const problem of problems) process.stderr.write(problem.formattedMessage + "\n");
+    process.exit(1);
+  }
+  return { contracts: output.contracts, used };
+}
+
+// One hash over every source the compiler read, so that a stale artifact shows.
+function hashSources(used) {
+  const hash = createHash("sha256");
+  for (const path of [...used.keys()].sort()) {
+    hash.update(path + "\0" + createHash("sha256").update(used.get(path)).digest("hex") + "\n");
+  }
+  return hash.digest("hex");
+}
+
+function artifact(name, contracts, sourceHash) {
+  const file = Object.keys(contracts).find((path) => !path.startsWith("@") && contracts[path][name]);
+  const { abi, evm } = contracts[file][name];
+  const immutables = Object.values(evm.deployedBytecode.immutableReferences ?? {}).flat();
+  return {
+    name,
+    abi,
+    bytecode: "0x" + evm.bytecode.object,
+    runtime: "0x" + evm.deployedBytecode.object,
+    immutables: immutables.map(({ start, length }) => ({ start, length })).sort((a, b) => a.start - b.start),
+    sourceHash,
+    compiler: solc.version(),
+    settings: SETTINGS,
+  };
+}
+
+function write(folder, names, { contracts, used }) {
+  mkdirSync(folder, { recursive: true });
+  const sourceHash = hashSources(used);
+  for (const name of names) {
+    const text = JSON.stringify(artifact(name, contracts, sourceHash), null, 1) + "\n";
+    writeFileSync(join(folder, `${name}.json`), text);
+    process.stdout.write(`${name}: ${Math.round(text.length / 1000)} kB\n`);
+  }
+}
+
+const at = process.argv.indexOf("--out");
+const out = at > 0 ? process.argv[at + 1] : null;
+write(out ? join(out, "artifacts") : join(ROOT, "halle_contracts/artifacts"), SHIPPED, compile(solidityFiles("src")));
+write(out ? join(out, "fixtures") : join(ROOT, "../tests/contracts/fixtures"), FIXTURES,
+  compile(solidityFiles("test/fixtures")));

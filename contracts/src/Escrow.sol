@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {IERC3009} from "@openzeppelin/contracts/interfaces/draft-IERC3009.sol";
+import {Operators} from "./Operators.sol";
+import {OrderWord, orderWord} from "./OrderWord.sol";
+import {Till} from "./Till.sol";
+import {IDeliveryTracking} from "./interfaces/IDeliveryTracking.sol";
+import {IEscrow, Status, Terms} from "./interfaces/IEscrow.sol";
+
+/// @title Halle Escrow
+/// @dev The interface is the manual. Each call rebuilds the order id from the terms in calldata, writes the order's
+/// one word, and only then moves money.
+contract Escrow is IEscrow, Till, Operators {
+    bytes32 private constant TERMS_TYPEHASH = keccak256(
+        "Terms(address merchant,address buyer,address token,uint256 amount,address arbiter,address backupArbiter,uint16 arbiterFeeBps,uint16 defaultBuyerBps,uint40 validUntil,uint32 acceptWithin,uint32 shipWithin,uint32 deliverWithin,uint32 inspectWithin,uint32 arbiterWithin,address carrier,bytes32 deliveryCode,bool proofRequired,bytes32 orderHash)"
+    );
+    bytes32 private constant RELEASE_TYPEHASH =
+        keccak256("Release(bytes32 orderId,uint256 amount,uint256 paidOut,uint256 deadline)");
+    bytes32 private constant SETTLEMENT_TYPEHASH =
+        keccak256("Settlement(bytes32 orderId,uint256 buyerShare,uint256 paidOut)");
+
+    /// Words of calldata that the terms take.
+    uint256 private constant TERMS_SIZE = 18 * 32;
+    uint256 private constant ALL_BPS = 10_000;
+    uint256 private constant MAX_ARBITER_FEE_BPS = 1_000;
+    /// Keeps the law that every order can be finished after a bounded time.
+    uint256 private constant MAX_WINDOW = 730 days;
+    uint8 private constant CARRIER_DELIVERED = 6;
+
+    uint8 private constant RELEASED = 1;
+    uint8 private constant CLAIMED = 2;
+    uint8 private constant REFUNDED = 3;
+    uint8 private constant SETTLED = 4;
+    uint8 private constant LAPSED = 5;
+    uint8 private constant RECLAIMED = 6;
+    uint8 private constant RULED = 7;
+    uint8 private constant DEFAULTED = 8;
+
+    struct Authorization {
+        address from;
+        uint256 validAfter;
+        uint256 validBefore;
+        uint8 v;
+        bytes32 r;
+        bytes32 s;
+    }
+
+    /// @notice Where carriers' checkpoints are read.
+    IDeliveryTracking public immutable tracking;
+
+    mapping(bytes32 orderId => OrderWord) private _orders;
+
+    constructor(IDeliveryTracking tracking_) {
+        tracking = tracking_;
+    }
+
+    // ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @inheritdoc IEscrow
+    function fund(Terms calldata t, bytes calldata merchantSig)
+        external
+        payable
+        nonReentrant
+        returns (bytes32 orderId)
+    {
+        orderId = _open(t, _buyerOf(t, msg.sender), merchantSig);
+        _takeIn(t.token, msg.sender, t.amount);
+    }
+
+    /// @inheritdoc IEscrow
+    function fundWithPermit(
+        Terms calldata t,
+        bytes calldata merchantSig,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant returns (bytes32 orderId) {
+        orderId = _open(t, _buyerOf(t, msg.sender), merchantSig);
+        // Whoever submits the permit first, the allowance stands: a failed permit is not the end.
+        try IERC20Permit(t.token).permit(msg.sender, address(this), t.amount, deadline, v, r, s) {} catch {}
+        _takeIn(t.token, msg.sender, t.amount);
+    }
+
+    /// @inheritdoc IEscrow
+    function fundWithAuthorization(
+        Terms calldata t,
+        bytes calldata merchantSig,
+        address from,
+        uint256 validAfter,
+        uint256 validBefore,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant returns (bytes32 orderId) {
+        Authorization memory a = Authorization(from, validAfter, validBefore, v, r, s);
+        orderId = _open(t, _buyerOf(t, a.from), merchantSig);
+        _takeAuthorised(t.token, t.amount, orderId, a);
+    }
+
+    function _buyerOf(Terms calldata t, address payer) private pure returns (address) {
+        return t.buyer == address(0) ? payer : t.buyer;
+    }
+
+    function _open(Terms calldata t, address buyer, bytes calldata merchantSig) private returns (bytes32 orderId) {
+        _checkTerms(t, buyer);
+        bytes32 digest = digestOf(t);
+        orderId = _orderId(digest, buyer);
+        Status status = _orders[orderId].status();
+        if (status != Status.None) revert WrongStatus(status);
+        bool accepted = merchantSig.length != 0;
+        if (accepted && !_isSignedForMerchant(t.merchant, digest, merchantSig)) revert BadSignature();
+        _orders[orderId] = accepted
+            ? orderWord(Status.Accepted, block.timestamp + t.shipWithin, 0)
+            : orderWord(Status.Offered, block.timestamp + t.acceptWithin, 0);
+        emit Funded(orderId, t.merchant, buyer, t.token, t.amount, accepted, t.orderHash);
+    }
+
+    /// @dev Reads every field by its type once: an order then exists only for canonical calldata, which lets
+    /// `digestOf` hash the raw words.
+    function _checkTerms(Terms calldata t, address buyer) private view {
+        if (block.timestamp > t.validUntil) revert TooLate(t.validUntil);
+        if (t.amount == 0 || t.amount > type(uint128).max) revert BadTerms("amount");
+        _checkParties(t, buyer);
+        if (t.arbiterFeeBps > MAX_ARBITER_FEE_BPS) revert BadTerms("arbiterFeeBps");
+        if (t.defaultBuyerBps > ALL_BPS) revert BadTerms("defaultBuyerBps");
+        uint256 longest = _longer(_longer(t.acceptWithin, t.shipWithin), _longer(t.deliverWithin, t.inspectWithin));
+        if (_longer(longest, t.arbiterWithin) > MAX_WINDOW) revert BadTerms("window");
+        bool unprovable = t.deliveryCode == 0;
+        if (t.carrier != address(0)) unprovable = false;
+        if (t.proofRequired && unprovable) revert BadTerms("proofRequired");
+    }
+
+    function _checkParties(Terms calldata t, address buyer) private view {
+        address merchant = t.merchant;
+        if (merchant == address(0) || merchant == address(this)) revert BadTerms("merchant");
+        if (buyer == address(0) || buyer == address(this) || buyer == merchant) revert BadTerms("buyer");
+        address arbiter = t.arbiter;
+        if (arbiter == buyer || arbiter == merchant || arbiter == address(this)) revert BadTerms("arbiter");
+        arbiter = t.backupArbiter;
+        if (arbiter == buyer || arbiter == merchant || arbiter == address(this)) revert BadTerms("backupArbiter");
+    }
+
+    function _longer(uint256 a, uint256 b) private pure returns (uint256) {
+        return a > b ? a : b;
+    }
+
+    function _takeAuthorised(address token, uint256 amount, bytes32 nonce, Authorization memory a) private {
+        uint256 before = IERC20(token).balanceOf(address(this));
+        IERC3009(token).receiveWithAuthorization(
+            a.from, address(this), amount, a.validAfter, a.validBefore, nonce, a.v, a.r, a.s
+        );
+        _checkReceived(token, before, amount);
+    }
+
+    /// @inheritdoc IEscrow
+    function accept(Terms calldata t, address buyer) external nonReentrant {
+        _requireMerchant(t.merchant);
+        _accept(t, orderIdOf(t, buyer));
+    }
+
+    /// @inheritdoc IEscrow
+    function acceptBySig(Terms calldata t, address buyer, bytes calldata merchantSig) external nonReentrant {
+        bytes32 digest = digestOf(t);
+        if (!_isSignedForMerchant(t.merchant, digest, merchantSig)) revert BadSignature();
+        _accept(t, _orderId(digest, buyer));
+    }
+
+    function _accept(Terms calldata t, bytes32 orderId) private {
+        OrderWord w = _requireStatus(orderId, Status.Offered);
+        _requireInTime(w);
+        uint40 deadline = _advance(orderId, w, Status.Accepted, t.shipWithin);
+        emit Accepted(orderId, deadline);
+    }
+
+    /// @inheritdoc IEscrow
+    function lapse(Terms calldata t, address buyer) external nonReentrant {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _requireStatus(orderId, Status.Offered);
+        _requireOver(w);
+        _payOut(orderId, t, buyer, w, _held(t, w), 0, LAPSED);
+    }
+
+    // ── delivery ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @inheritdoc IEscrow
+    function ship(Terms calldata t, address buyer, bytes32 shipmentHash) external nonReentrant {
+        _requireMerchant(t.merchant);
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _requireStatus(orderId, Status.Accepted);
+        _requireInTime(w);
+        uint256 window = t.deliverWithin;
+        if (!t.proofRequired) window += t.inspectWithin;
+        uint40 deadline = _advance(orderId, w, Status.Shipped, window);
+        emit Shipped(orderId, shipmentHash, deadline);
+    }
+
+    /// @inheritdoc IEscrow
+    function deliver(Terms calldata t, address buyer, bytes calldata code) external nonReentrant {
+        if (t.deliveryCode == 0 || keccak256(code) != t.deliveryCode) revert WrongCode();
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        if (w.status() != Status.Accepted) _requireDeliverable(t, w);
+        _delivered(orderId, t, w, false);
+    }
+
+    /// @inheritdoc IEscrow
+    function deliverByCarrier(Terms calldata t, address buyer, bytes32 shipmentHash) external nonReentrant {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        _requireDeliverable(t, w);
+        bytes32 shipmentId = shipmentIdOf(orderId, shipmentHash);
+        if (t.carrier == address(0)) revert NotDelivered(shipmentId);
+        (uint8 status,,) = tracking.latest(t.carrier, shipmentId);
+        if (status != CARRIER_DELIVERED) revert NotDelivered(shipmentId);
+        _delivered(orderId, t, w, true);
+    }
+
+    function _requireDeliverable(Terms calldata t, OrderWord w) private view {
+        _requireStatus(w, Status.Shipped);
+        // Without required proof the deadline already pays the merchant; a late proof must not move it.
+        if (!t.proofRequired) _requireInTime(w);
+    }
+
+    function _delivered(bytes32 orderId, Terms calldata t, OrderWord w, bool byCarrier) private {
+        uint40 deadline = _advance(orderId, w, Status.Delivered, t.inspectWithin);
+        emit Delivered(orderId, deadline, byCarrier);
+    }
+
+    // ── ends without dispute ────────────────────────────────────────────────────────────────────────────────────
+
+    /// @inheritdoc IEscrow
+    function claim(Terms calldata t, address buyer) external nonReentrant {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        if (!_endsInClaim(t, w)) revert WrongStatus(w.status());
+        _requireOver(w);
+        _payOut(orderId, t, buyer, w, 0, _held(t, w), CLAIMED);
+    }
+
+    /// @inheritdoc IEscrow
+    function claimMany(Terms[] calldata ts, address[] calldata buyers)
+        external
+        nonReentrant
+        returns (uint256 claimed)
+    {
+        if (ts.length != buyers.length) revert LengthMismatch();
+        uint256 sum;
+        for (uint256 i = 0; i < ts.length; ++i) {
+            Terms calldata t = ts[i];
+            uint256 amount = _claimQuietly(t, buyers[i]);
+            if (amount != 0) ++claimed;
+            sum += amount;
+            if (i + 1 == ts.length || ts[i + 1].merchant != t.merchant || ts[i + 1].token != t.token) {
+                _pay(t.token, t.merchant, sum);
+                sum = 0;
+            }
+        }
+    }
+
+    /// @dev Closes a claimable order and returns what is due to its merchant; returns 0 for any other.
+    function _claimQuietly(Terms calldata t, address buyer) private returns (uint256 amount) {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        if (!_endsInClaim(t, w) || block.timestamp <= w.deadline()) return 0;
+        amount = _held(t, w);
+        emit Paid(orderId, 0, amount, 0);
+        _close(orderId, t, CLAIMED);
+    }
+
+    function _endsInClaim(Terms calldata t, OrderWord w) private pure returns (bool) {
+        Status status = w.status();
+        return status == Status.Delivered || (status == Status.Shipped && !t.proofRequired);
+    }
+
+    /// @inheritdoc IEscrow
+    function release(Terms calldata t, address buyer, uint256 amount) external nonReentrant {
+        if (msg.sender != buyer) revert NotAuthorised(msg.sender);
+        bytes32 orderId = orderIdOf(t, buyer);
+        _release(orderId, t, buyer, _orders[orderId], amount);
+    }
+
+    /// @inheritdoc IEscrow
+    function releaseBySig(Terms calldata t, address buyer, uint256 amount, uint256 deadline, bytes calldata sig)
+        external
+        nonReentrant
+    {
+        if (block.timestamp > deadline) revert TooLate(deadline);
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        bytes32 structHash = keccak256(abi.encode(RELEASE_TYPEHASH, orderId, amount, w.paidOut(), deadline));
+        if (!_isSignedBy(buyer, _typedDigest(structHash), sig)) revert BadSignature();
+        _release(orderId, t, buyer, w, amount);
+    }
+
+    function _release(bytes32 orderId, Terms calldata t, address buyer, OrderWord w, uint256 amount) private {
+        // Whoever has not accepted the order has earned nothing yet.
+        if (w.status() == Status.Offered) revert WrongStatus(Status.Offered);
+        _requireHolding(t, w, amount);
+        _payOut(orderId, t, buyer, w, 0, amount, RELEASED);
+    }
+
+    /// @inheritdoc IEscrow
+    function refund(Terms calldata t, address buyer, uint256 amount) external nonReentrant {
+        _requireMerchant(t.merchant);
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        _requireHolding(t, w, amount);
+        _payOut(orderId, t, buyer, w, amount, 0, REFUNDED);
+    }
+
+    /// @inheritdoc IEscrow
+    function settle(
+        Terms calldata t,
+        address buyer,
+        uint256 buyerShare,
+        bytes calldata buyerSig,
+        bytes calldata merchantSig
+    ) external nonReentrant {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        _requireOpen(w);
+        uint256 held = _held(t, w);
+        if (buyerShare > held) revert BadAmount(buyerShare, held);
+        bytes32 digest = _settlementDigest(orderId, buyerShare, w.paidOut());
+        if (msg.sender != buyer && !_isSignedBy(buyer, digest, buyerSig)) revert BadSignature();
+        if (!_actsFor(t.merchant, msg.sender) && !_isSignedForMerchant(t.merchant, digest, merchantSig)) {
+            revert BadSignature();
+        }
+        _payOut(orderId, t, buyer, w, buyerShare, held - buyerShare, SETTLED);
+    }
+
+    function _settlementDigest(bytes32 orderId, uint256 buyerShare, uint256 paidOut) private view returns (bytes32) {
+        return _typedDigest(keccak256(abi.encode(SETTLEMENT_TYPEHASH, orderId, buyerShare, paidOut)));
+    }
+
+    /// @inheritdoc IEscrow
+    function reclaim(Terms calldata t, address buyer) external nonReentrant {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        Status status = w.status();
+        bool unproved = status == Status.Shipped && t.proofRequired;
+        if (status != Status.Accepted && !unproved) revert WrongStatus(status);
+        // Not shipped: nothing can change any more. Not proved: the buyer may still wait for the parcel.
+        if (unproved && msg.sender != buyer) revert NotAuthorised(msg.sender);
+        _requireOver(w);
+        _payOut(orderId, t, buyer, w, _held(t, w), 0, RECLAIMED);
+    }
+
+    // ── disputes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @inheritdoc IEscrow
+    function dispute(Terms calldata t, address buyer, bytes32 evidence) external nonReentrant {
+        bool byBuyer = msg.sender == buyer;
+        if (!byBuyer) _requireMerchant(t.merchant);
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        Status status = w.status();
+        if (status < Status.Accepted || status > Status.Delivered) revert WrongStatus(status);
+        // A merchant whose parcel arrived without proof may come first, until the buyer reclaims.
+        bool unproved = !byBuyer && status == Status.Shipped && t.proofRequired;
+        if (!unproved) _requireInTime(w);
+        uint40 deadline = _advance(orderId, w, Status.Disputed, t.arbiterWithin);
+        emit Disputed(orderId, msg.sender, evidence, deadline);
+    }
+
+    /// @inheritdoc IEscrow
+    function escalate(Terms calldata t, address buyer) external nonReentrant {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _requireStatus(orderId, Status.Disputed);
+        _requireOver(w);
+        if (t.backupArbiter == address(0)) revert BadTerms("backupArbiter");
+        uint40 deadline = _advance(orderId, w, Status.Escalated, t.arbiterWithin);
+        emit Escalated(orderId, deadline);
+    }
+
+    /// @inheritdoc IEscrow
+    function rule(Terms calldata t, address buyer, uint16 buyerBps) external nonReentrant {
+        if (buyerBps > ALL_BPS) revert BadAmount(buyerBps, ALL_BPS);
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        Status status = w.status();
+        if (status != Status.Disputed && status != Status.Escalated) revert WrongStatus(status);
+        if (msg.sender != (status == Status.Disputed ? t.arbiter : t.backupArbiter)) revert NotAuthorised(msg.sender);
+        _requireInTime(w);
+        uint256 held = _held(t, w);
+        uint256 fee = (held * t.arbiterFeeBps) / ALL_BPS;
+        uint256 toBuyer = ((held - fee) * buyerBps) / ALL_BPS;
+        emit Paid(orderId, toBuyer, held - fee - toBuyer, fee);
+        _close(orderId, t, RULED);
+        _pay(t.token, msg.sender, fee);
+        _pay(t.token, buyer, toBuyer);
+        _pay(t.token, t.merchant, held - fee - toBuyer);
+    }
+
+    /// @inheritdoc IEscrow
+    function closeByDefault(Terms calldata t, address buyer) external nonReentrant {
+        bytes32 orderId = orderIdOf(t, buyer);
+        OrderWord w = _orders[orderId];
+        Status status = w.status();
+        bool last = status == Status.Escalated || (status == Status.Disputed && t.backupArbiter == address(0));
+        if (!last) revert WrongStatus(status);
+        _requireOver(w);
+        uint256 held = _held(t, w);
+        uint256 toBuyer = (held * t.defaultBuyerBps) / ALL_BPS;
+        _payOut(orderId, t, buyer, w, toBuyer, held - toBuyer, DEFAULTED);
+    }
+
+    // ── the order's word ────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @inheritdoc IEscrow
+    function orders(bytes32 orderId) external view returns (Status status, uint40 deadline, uint128 paidOut) {
+        OrderWord w = _orders[orderId];
+        return (w.status(), w.deadline(), w.paidOut());
+    }
+
+    /// @dev Moves the order to its next state, whose window starts now.
+    function _advance(bytes32 orderId, OrderWord w, Status status, uint256 window) private returns (uint40 deadline) {
+        _orders[orderId] = orderWord(status, block.timestamp + window, w.paidOut());
+        return uint40(block.timestamp + window);
+    }
+
+    /// @dev Pays `toBuyer` and `toMerchant`, at most what is held; the order closes when nothing is left.
+    function _payOut(
+        bytes32 orderId,
+        Terms calldata t,
+        address buyer,
+        OrderWord w,
+        uint256 toBuyer,
+        uint256 toMerchant,
+        uint8 how
+    ) private {
+        uint256 paid = w.paidOut() + toBuyer + toMerchant;
+        emit Paid(orderId, toBuyer, toMerchant, 0);
+        if (paid == t.amount) _close(orderId, t, how);
+        else _orders[orderId] = orderWord(w.status(), w.deadline(), paid);
+        _pay(t.token, buyer, toBuyer);
+        _pay(t.token, t.merchant, toMerchant);
+    }
+
+    /// @dev Past `validUntil` nobody can fund these terms again, so the word may go (and the gas comes back).
+    function _close(bytes32 orderId, Terms calldata t, uint8 how) private {
+        _orders[orderId] = block.timestamp > t.validUntil
+            ? OrderWord.wrap(0)
+            : orderWord(Status.Closed, block.timestamp, t.amount);
+        emit Closed(orderId, how);
+    }
+
+    function _held(Terms calldata t, OrderWord w) private pure returns (uint256) {
+        return t.amount - w.paidOut();
+    }
+
+    function _requireHolding(Terms calldata t, OrderWord w, uint256 amount) private pure {
+        _requireOpen(w);
+        uint256 held = _held(t, w);
+        if (amount == 0 || amount > held) revert BadAmount(amount, held);
+    }
+
+    function _requireOpen(OrderWord w) private pure {
+        Status status = w.status();
+        if (status == Status.None || status == Status.Closed) revert WrongStatus(status);
+    }
+
+    function _requireStatus(bytes32 orderId, Status status) private view returns (OrderWord w) {
+        w = _orders[orderId];
+        _requireStatus(w, status);
+    }
+
+    function _requireStatus(OrderWord w, Status status) private pure {
+        if (w.status() != status) revert WrongStatus(w.status());
+    }
+
+    function _requireInTime(OrderWord w) private view {
+        if (block.timestamp > w.deadline()) revert TooLate(w.deadline());
+    }
+
+    function _requireOver(OrderWord w) private view {
+        if (block.timestamp <= w.deadline()) revert TooEarly(w.deadline());
+    }
+
+    // ── identity ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// @inheritdoc IEscrow
+    function orderIdOf(Terms calldata t, address buyer) public view returns (bytes32) {
+        return _orderId(digestOf(t), buyer);
+    }
+
+    /// @inheritdoc IEscrow
+    function digestOf(Terms calldata t) public view returns (bytes32) {
+        bytes32 typeHash = TERMS_TYPEHASH;
+        bytes32 structHash;
+        // All fields are static, so their calldata is their EIP-712 encoding; `_checkTerms` refuses dirty words.
+        assembly ("memory-safe") {
+            let p := mload(0x40)
+            mstore(p, typeHash)
+            calldatacopy(add(p, 0x20), t, TERMS_SIZE)
+            structHash := keccak256(p, add(TERMS_SIZE, 0x20))
+        }
+        return _typedDigest(structHash);
+    }
+
+    /// @inheritdoc IEscrow
+    function shipmentIdOf(bytes32 orderId, bytes32 shipmentHash) public pure returns (bytes32) {
+        return keccak256(abi.encode(orderId, shipmentHash));
+    }
+
+    function _orderId(bytes32 digest, address buyer) private pure returns (bytes32) {
+        return keccak256(abi.encode(digest, buyer));
+    }
+
+    function _domainName() internal pure override returns (string memory) {
+        return "Halle Escrow";
+    }
+
+    function _domainNameHash() internal pure override returns (bytes32) {
+        return keccak256("Halle Escrow");
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Status} from "./interfaces/IEscrow.sol";
+
+/// @notice All the state of one order: status 8 | deadline 40 | paidOut 128 | spare 80 bits, from the lowest.
+type OrderWord is uint256;
+
+using {status, deadline, paidOut} for OrderWord global;
+
+function orderWord(Status status_, uint256 deadline_, uint256 paidOut_) pure returns (OrderWord) {
+    return OrderWord.wrap(uint256(status_) | (deadline_ << 8) | (paidOut_ << 48));
+}
+
+function status(OrderWord w) pure returns (Status) {
+    return Status(uint8(OrderWord.unwrap(w)));
+}
+
+function deadline(OrderWord w) pure returns (uint40) {
+    return uint40(OrderWord.unwrap(w) >> 8);
+}
+
+function paidOut(OrderWord w) pure returns (uint128) {
+    return uint128(OrderWord.unwrap(w) >> 48);
+}

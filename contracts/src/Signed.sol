@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+/// @title EIP-712 digests of one contract, and who signed them
+/// @dev The domain is computed on each call: the runtime code is then the same on every chain, and a chain that forks
+/// takes no signature of the other along.
+abstract contract Signed {
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 private constant VERSION_HASH = keccak256("1");
+
+    function _domainName() internal pure virtual returns (string memory);
+
+    function _domainNameHash() internal pure virtual returns (bytes32);
+
+    /// @notice The EIP-712 domain separator.
+    function DOMAIN_SEPARATOR() public view returns (bytes32) {
+        return keccak256(abi.encode(DOMAIN_TYPEHASH, _domainNameHash(), VERSION_HASH, block.chainid, address(this)));
+    }
+
+    /// @notice The EIP-712 domain, as ERC-5267 has it.
+    function eip712Domain()
+        external
+        view
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        return (0x0f, _domainName(), "1", block.chainid, address(this), bytes32(0), new uint256[](0));
+    }
+
+    function _typedDigest(bytes32 structHash) internal view returns (bytes32) {
+        return MessageHashUtils.toTypedDataHash(DOMAIN_SEPARATOR(), structHash);
+    }
+
+    /// @dev The account behind a 65-byte, low-s signature; zero for anything else.
+    function _recover(bytes32 digest, bytes calldata sig) internal pure returns (address signer) {
+        (signer,,) = ECDSA.tryRecoverCalldata(digest, sig);
+    }
+
+    /// @dev Key first, contract second: an account that has code by EIP-7702 still signs with its key.
+    function _isSignedBy(address account, bytes32 digest, bytes calldata sig) internal view returns (bool) {
+        if (account == address(0)) return false;
+        return _recover(digest, sig) == account || _isSignedByContract(account, digest, sig);
+    }
+
+    function _isSignedByContract(address account, bytes32 digest, bytes calldata sig) internal view returns (bool) {
+        return account.code.length != 0 && SignatureChecker.isValidERC1271SignatureNowCalldata(account, digest, sig);
+    }
+}

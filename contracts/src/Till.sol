@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ITill} from "./interfaces/ITill.sol";
+
+/// @title Takes money in exactly and always gets it out again
+/// @dev Token zero is the chain's native coin.
+abstract contract Till is ITill {
+    using SafeERC20 for IERC20;
+
+    /// Enough for a smart account's receive hook, too little to make a push payout expensive.
+    uint256 private constant NATIVE_PUSH_GAS = 50_000;
+    /// Several times what a proxied stablecoin needs; caps what a receiver's hook can burn.
+    uint256 private constant TOKEN_PUSH_GAS = 400_000;
+
+    /// @inheritdoc ITill
+    mapping(address token => mapping(address account => uint256 amount)) public credits;
+
+    bool private transient _entered;
+
+    /// A token's hook may call back: the balance check below would then count one payment twice.
+    modifier nonReentrant() {
+        _enter();
+        _;
+        _entered = false;
+    }
+
+    /// @inheritdoc ITill
+    function withdraw(address token, address to) external nonReentrant returns (uint256 amount) {
+        amount = credits[token][msg.sender];
+        if (amount == 0 || to == address(0) || to == address(this)) revert NothingToWithdraw();
+        credits[token][msg.sender] = 0;
+        emit Withdrawn(token, msg.sender, to, amount);
+        _send(token, to, amount);
+    }
+
+    function _enter() private {
+        if (_entered) revert Reentered();
+        _entered = true;
+    }
+
+    /// @dev Takes exactly `amount`; a token that delivers less (fee-on-transfer) or more is refused.
+    function _takeIn(address token, address from, uint256 amount) internal {
+        uint256 coins = token == address(0) ? amount : 0;
+        if (msg.value != coins) revert WrongPayment(coins, msg.value);
+        if (token == address(0)) return;
+        uint256 before = IERC20(token).balanceOf(address(this));
+        IERC20(token).safeTransferFrom(from, address(this), amount);
+        _checkReceived(token, before, amount);
+    }
+
+    function _checkReceived(address token, uint256 before, uint256 amount) internal view {
+        uint256 balance = IERC20(token).balanceOf(address(this));
+        uint256 got = balance > before ? balance - before : 0;
+        if (got != amount) revert WrongPayment(amount, got);
+    }
+
+    /// @dev Pushes the money; whatever goes wrong at the receiver or the token turns it into a credit, so that
+    /// nobody can block anybody else's payout.
+    function _pay(address token, address to, uint256 amount) internal {
+        if (amount == 0) return;
+        if (token == address(0) ? _pushCoins(to, amount) : _pushTokens(token, to, amount)) return;
+        credits[token][to] += amount;
+        emit Credited(token, to, amount);
+    }
+
+    /// @dev Sends or reverts: for calls in which the receiver asks for its own money.
+    function _send(address token, address to, uint256 amount) internal {
+        if (token != address(0)) return IERC20(token).safeTransfer(to, amount);
+        (bool ok,) = to.call{value: amount}("");
+        if (!ok) revert PushFailed();
+    }
+
+    function _pushCoins(address to, uint256 amount) private returns (bool ok) {
+        // No return data is copied: a receiver cannot make the payer pay for its memory.
+        assembly ("memory-safe") {
+            ok := call(NATIVE_PUSH_GAS, to, amount, 0, 0, 0, 0)
+        }
+    }
+
+    function _pushTokens(address token, address to, uint256 amount) private returns (bool ok) {
+        bytes memory data = abi.encodeCall(IERC20.transfer, (to, amount));
+        // As SafeERC20: success is `true`, or nothing at all from an address that has code.
+        assembly ("memory-safe") {
+            mstore(0, 0)
+            ok := call(TOKEN_PUSH_GAS, token, 0, add(data, 0x20), mload(data), 0, 0x20)
+            if ok {
+                switch returndatasize()
+                case 0 { ok := gt(extcodesize(token), 0) }
+                default { ok := and(gt(returndatasize(), 31), eq(mload(0), 1)) }
+            }
+        }
+    }
+}
