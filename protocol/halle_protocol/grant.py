@@ -21,7 +21,7 @@ from .wire import decode_map, expect_keys, take_bytes, take_int, take_text
 TYPE = "halle/grant/1"
 SCOPES = ("publish", "quote", "message", "ship", "settle")
 MAX_BYTES = 600
-_KEYS = frozenset("type store operator peer_id scopes not_before not_after sequence sig".split())
+_KEYS = frozenset(["type", "store", "operator", "peer_id", "scopes", "not_before", "not_after", "sequence", "sig"])
 
 
 @dataclass(frozen=True)

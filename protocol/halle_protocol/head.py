@@ -24,7 +24,7 @@ MAX_LIFE_S = 90 * 86400
 MAX_SKEW_S = 600
 """A head dated further in the future than this is refused: it would hide every later one."""
 
-_KEYS = frozenset("type store seq catalog site issued expires grant sig".split())
+_KEYS = frozenset(["type", "store", "seq", "catalog", "site", "issued", "expires", "grant", "sig"])
 
 
 @dataclass(frozen=True)

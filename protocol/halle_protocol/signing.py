@@ -115,9 +115,7 @@ def struct_hash(name: str, *values: Any) -> bytes:
     Raises: LocalProtocolError `out-of-range`.
     """
     head, encoders = _LAYOUTS[name]
-    return keccak256(
-        head + b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)])
-    )
+    return keccak256(head + b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)]))
 
 
 @lru_cache(maxsize=256)

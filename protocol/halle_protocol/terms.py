@@ -6,6 +6,7 @@ Spec: docs/spec/09-terms.md
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -32,6 +33,7 @@ from .signing import escrow_domain, recover, sign, struct_hash, typed_digest
 from .wire import decode_map, expect_keys
 
 MAX_AMOUNT = 2**128 - 1
+MAX_ARBITER_FEE_BPS = 1_000
 MAX_ORDER_BYTES = 64 * 1024
 ORDER_TYPE = "halle/order/1"
 _ADDRESSES = ("merchant", "buyer", "token", "arbiter", "backup_arbiter", "carrier")
@@ -96,8 +98,8 @@ class Terms:
         return astuple(self)
 
     def to_body(self) -> dict[str, Any]:
-        """Return the DAG-CBOR map."""
-        return asdict(self)
+        """Return the DAG-CBOR map; the amount is decimal text, as CBOR integers stop at 2^64."""
+        return asdict(self) | {"amount": str(self.amount)}
 
     @staticmethod
     def from_body(body: object) -> Terms:
@@ -108,12 +110,16 @@ class Terms:
         if not isinstance(body, dict):
             raise RemoteProtocolError("Terms are a map.", code="terms-shape")
         expect_keys(body, _NAMES, kind="terms")
+        amount = body["amount"]
+        if not isinstance(amount, str) or not _AMOUNT.match(amount):
+            raise RemoteProtocolError("Terms.amount is decimal text.", code="terms-invalid")
         try:
-            return Terms(**body)
+            return Terms(**(body | {"amount": int(amount)}))
         except LocalProtocolError as exc:
             raise RemoteProtocolError(exc.message, code=exc.code) from exc
 
 
+_AMOUNT = re.compile(r"[1-9][0-9]{0,38}\Z", re.ASCII)
 _NAMES = frozenset(field.name for field in fields(Terms))
 
 
@@ -126,9 +132,10 @@ def _checks(terms: Terms) -> list[tuple[str, bool]]:
 
     checks = [(name, octets(getattr(terms, name), 20)) for name in _ADDRESSES]
     checks += [(name, uint(getattr(terms, name), 2**32 - 1)) for name in _UINT32]
-    checks += [(name, uint(getattr(terms, name), 10_000)) for name in ("arbiter_fee_bps", "default_buyer_bps")]
     checks += [(name, octets(getattr(terms, name), 32)) for name in ("delivery_code", "order_hash")]
     checks += [
+        ("arbiter_fee_bps", uint(terms.arbiter_fee_bps, MAX_ARBITER_FEE_BPS)),
+        ("default_buyer_bps", uint(terms.default_buyer_bps, 10_000)),
         ("amount", uint(terms.amount, MAX_AMOUNT) and terms.amount > 0),
         ("valid_until", uint(terms.valid_until, 2**40 - 1)),
         ("proof_required", type(terms.proof_required) is bool),
@@ -151,7 +158,9 @@ def terms_signer(terms: Terms, sig: bytes, chain_id: int, escrow: bytes) -> byte
     return recover(terms.digest(chain_id, escrow), sig)
 
 
-def settlement_digest(order_id: bytes, buyer_share: int, paid_out: int, chain_id: int, escrow: bytes) -> bytes:
+def settlement_digest(
+    order_id: bytes, buyer_share: int, paid_out: int, chain_id: int, escrow: bytes
+) -> bytes:
     """Return what both sides sign to split what is held; `paid_out` makes the signature single-use."""
     hashed = struct_hash("Settlement", order_id, buyer_share, paid_out)
     return typed_digest(escrow_domain(chain_id, escrow), hashed)
@@ -176,6 +185,11 @@ def set_operator_digest(
 def order_hash(order_document: bytes) -> bytes:
     """Return sha2-256 of the order document: the digest inside its CID."""
     return hashlib.sha256(order_document).digest()
+
+
+def shipment_id(order_id: bytes, shipment_hash: bytes) -> bytes:
+    """Return the id a carrier attests: bound to one order, so that another parcel proves nothing here."""
+    return keccak256(order_id + shipment_hash)
 
 
 class OrderLine(Model):
@@ -266,7 +280,9 @@ def check_binding(terms: Terms, order_document: bytes) -> OrderDocument:
     pairs = [(document.merchant, terms.merchant), (document.token, terms.token)]
     pairs += [] if terms.buyer == ZERO_ADDRESS else [(document.buyer, terms.buyer)]
     if any(a != b for a, b in pairs):
-        raise RemoteProtocolError("Terms and order name other parties or tokens.", code="order-terms-mismatch")
+        raise RemoteProtocolError(
+            "Terms and order name other parties or tokens.", code="order-terms-mismatch"
+        )
     return document
 
 
@@ -275,9 +291,7 @@ def has_code(terms: Terms) -> bool:
     return terms.delivery_code != NO_CODE
 
 
-def explain(
-    terms: Terms, locale: str = "en", *, symbol: str = "", decimals: int | None = None
-) -> list[str]:
+def explain(terms: Terms, locale: str = "en", *, symbol: str = "", decimals: int | None = None) -> list[str]:
     """Return the terms as short sentences for people, in English or French."""
     from .terms_words import sentences
 

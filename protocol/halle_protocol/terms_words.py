@@ -53,8 +53,18 @@ _WORDS: dict[str, dict[str, str]] = {
     },
 }
 _UNITS = {
-    "en": {86400: ("day", "days"), 3600: ("hour", "hours"), 60: ("minute", "minutes"), 1: ("second", "seconds")},
-    "fr": {86400: ("jour", "jours"), 3600: ("heure", "heures"), 60: ("minute", "minutes"), 1: ("seconde", "secondes")},
+    "en": {
+        86400: ("day", "days"),
+        3600: ("hour", "hours"),
+        60: ("minute", "minutes"),
+        1: ("second", "seconds"),
+    },
+    "fr": {
+        86400: ("jour", "jours"),
+        3600: ("heure", "heures"),
+        60: ("minute", "minutes"),
+        1: ("seconde", "secondes"),
+    },
 }
 
 
@@ -76,7 +86,9 @@ def duration(seconds: int, language: str) -> str:
 
 def _chosen(terms: Terms) -> list[str]:
     code, carrier = terms.delivery_code != NO_CODE, terms.carrier != ZERO_ADDRESS
-    proof = {(True, True): "both", (True, False): "code", (False, True): "carrier"}.get((code, carrier), "none")
+    proof = {(True, True): "both", (True, False): "code", (False, True): "carrier"}.get(
+        (code, carrier), "none"
+    )
     names = ["amount", "valid", "accept", "ship", f"proof-{proof}"]
     names += ["deliver-proof" if terms.proof_required else "deliver", "inspect", "release"]
     if terms.arbiter == ZERO_ADDRESS:

@@ -13,7 +13,9 @@ from .listing import Media
 from .shape import Address, Bps, Hash32, Link, LongText, Model, Positive, Seconds, ShortText, Title, UnixTime
 from .text import Handle, Name, Word
 
-DocumentKey = Annotated[str, StringConstraints(strict=True, max_length=200, pattern=r"^[a-z0-9-]+/[a-z0-9_/.-]+$")]
+DocumentKey = Annotated[
+    str, StringConstraints(strict=True, max_length=200, pattern=r"^[a-z0-9-]+/[a-z0-9_/.-]+$")
+]
 
 
 class Collection(Model):

@@ -11,7 +11,20 @@ from pydantic import Field, StringConstraints, model_validator
 
 from ..keys import ZERO_ADDRESS
 from ..sealing import SUITES, Prekey
-from .shape import Address, Bps, Country, Currency, Flag, Link, Locale, LongText, Model, Positive, Seconds, UnixTime
+from .shape import (
+    Address,
+    Bps,
+    Country,
+    Currency,
+    Flag,
+    Link,
+    Locale,
+    LongText,
+    Model,
+    Positive,
+    Seconds,
+    UnixTime,
+)
 from .text import Line, Name, Url, Word
 
 PeerId = Annotated[str, StringConstraints(strict=True, max_length=80, pattern=r"^[1-9A-HJ-NP-Za-km-z]*$")]

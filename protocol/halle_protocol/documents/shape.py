@@ -6,19 +6,62 @@ Spec: docs/spec/06-documents.md §2
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic import model_validator as _model_validator
 
 from ..cid import CID
-from ..errors import RemoteProtocolError
-from ..money import Money
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..money import Money, exponent
 from .text import LOCALE, check_line, check_text
 
 MAX_SAFE_INT = 2**53 - 1
 """Amounts and counts stay exact in JavaScript too."""
 
+
+def _known_currency(value: str) -> str:
+    try:
+        exponent(value)
+    except LocalProtocolError as exc:
+        raise ValueError(f"unknown currency {value}") from exc
+    return value
+
+
+class TokenAmount(int):
+    """A uint256 of a contract; on the wire its decimal digits, as CBOR integers stop at 2^64."""
+
+
+_DIGITS = re.compile(r"(?:0|[1-9][0-9]{0,77})\Z", re.ASCII)
+
+
+def _uint(bits: int) -> Any:
+    def read(value: object) -> TokenAmount:
+        if isinstance(value, str):
+            if not _DIGITS.match(value):
+                raise ValueError("expected decimal digits")
+        elif type(value) not in (int, TokenAmount):
+            raise ValueError("expected decimal digits")
+        amount = TokenAmount(value)  # type: ignore[call-overload]
+        if not 0 <= amount < 1 << bits:
+            raise ValueError("out of range")
+        return amount
+
+    return PlainValidator(read)
+
+
+Amount = Annotated[TokenAmount, _uint(128)]
+Uint256 = Annotated[TokenAmount, _uint(256)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INT)]
 Positive = Annotated[int, Field(strict=True, ge=1, le=MAX_SAFE_INT)]
 Seconds = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
@@ -29,8 +72,12 @@ Address = Annotated[bytes, Field(strict=True, min_length=20, max_length=20)]
 Hash32 = Annotated[bytes, Field(strict=True, min_length=32, max_length=32)]
 Signature = Annotated[bytes, Field(strict=True, min_length=65, max_length=65)]
 Country = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")]
-Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")]
-Locale = Annotated[str, StringConstraints(strict=True, max_length=35, pattern=LOCALE.pattern.replace(r"\Z", "$"))]
+Currency = Annotated[
+    str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$"), AfterValidator(_known_currency)
+]
+Locale = Annotated[
+    str, StringConstraints(strict=True, max_length=35, pattern=LOCALE.pattern.replace(r"\Z", "$"))
+]
 
 
 def _not_plain_bytes(value: object) -> object:
@@ -70,10 +117,12 @@ class Model(BaseModel):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Model):
+    if hasattr(value, "to_body"):
         return value.to_body()
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
+    if isinstance(value, TokenAmount):
+        return str(int(value))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return value

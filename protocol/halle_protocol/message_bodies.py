@@ -1,0 +1,302 @@
+"""The bodies of the messages, each field bounded; unknown fields are kept and ignored.
+
+Spec: docs/spec/08-messages.md §3
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, PlainValidator
+
+from .documents.listing import Sku
+from .documents.profile import Email, Multiaddr, PeerId, PublishedPrekey
+from .documents.shape import (
+    Address,
+    Amount,
+    Count,
+    Country,
+    Flag,
+    Hash32,
+    Link,
+    Model,
+    Positive,
+    Signature,
+    Uint256,
+    UnixTime,
+)
+from .documents.text import Handle, Line, Name, Note, Url, Word
+from .errors import ProtocolError
+from .terms import MAX_ORDER_BYTES, Terms
+
+
+def _terms(value: object) -> Terms:
+    if isinstance(value, Terms):
+        return value
+    try:
+        return Terms.from_body(value)
+    except ProtocolError as exc:
+        raise ValueError(exc.message) from exc
+
+
+TermsField = Annotated[Terms, PlainValidator(_terms)]
+OrderBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=MAX_ORDER_BYTES)]
+FileBytes = Annotated[bytes, Field(strict=True, max_length=160 * 1024)]
+
+
+class Contact(Model):
+    """Who the buyer is to the merchant."""
+
+    name: Name
+    email: Email | None = None
+    phone: Line | None = None
+
+
+class PostalAddress(Model):
+    """Where the goods go. `country` is ISO 3166-1 alpha-2."""
+
+    name: Name
+    street: Name
+    city: Name
+    postcode: Line
+    country: Country
+    street2: Line = ""
+    region: Line = ""
+    phone: Line = ""
+    note: Annotated[Note, Field(max_length=1000)] = ""
+
+
+class RequestedLine(Model):
+    """One line a buyer asks for, by the CID of the listing they saw."""
+
+    listing: Link
+    handle: Handle
+    sku: Sku
+    quantity: Positive
+    answers: Annotated[dict[Name, Annotated[Note, Field(max_length=1000)]], Field(max_length=20)] = {}
+
+
+class ReplyRoute(Model):
+    """How to reach the buyer's node, and what to seal to."""
+
+    peer_id: PeerId
+    addrs: Annotated[tuple[Multiaddr, ...], Field(max_length=16)] = ()
+    prekey: PublishedPrekey
+    name: Line = ""
+
+
+class OrderRequest(Model):
+    """A buyer asks for a quote; with `offer` and the order document they fund these terms without waiting."""
+
+    lines: Annotated[tuple[RequestedLine, ...], Field(min_length=1, max_length=100)]
+    contact: Contact
+    address: PostalAddress | None = None
+    country: Country | None = None
+    rate_id: Word | None = None
+    token: Address | None = None
+    chain_id: Positive | None = None
+    delivery_code_hash: Hash32 = bytes(32)
+    coupon: Line = ""
+    note: Note = ""
+    reply: ReplyRoute
+    order_document: OrderBytes | None = None
+    offer: TermsField | None = None
+
+
+class OrderQuote(Model):
+    """The merchant's price, promise and signature.
+
+    Units: currency amounts in minor units.
+    """
+
+    terms: TermsField
+    signature: Signature
+    chain_id: Positive
+    escrow: Address
+    order_document: OrderBytes
+    currency: Line = ""
+    subtotal: Count = 0
+    shipping: Count = 0
+    tax: Count = 0
+    total: Count = 0
+    request_id: Annotated[bytes, Field(strict=True, min_length=16, max_length=16)] | None = None
+    note: Note = ""
+
+
+class OrderAccept(Model):
+    """The merchant takes the order on (beside the chain's own event), or the buyer takes the quote."""
+
+    order_id: Hash32
+    tx: Hash32 | None = None
+    note: Note = ""
+
+
+class OrderDecline(Model):
+    """The merchant will not sell."""
+
+    reason: Note
+    code: Line = ""
+
+
+class OrderCancel(Model):
+    """The buyer no longer wants it; money that is held comes back by the contract's rules."""
+
+    reason: Note = ""
+
+
+class ShippedLine(Model):
+    """How many of a line are in this parcel."""
+
+    sku: Sku
+    quantity: Positive
+
+
+class Shipment(Model):
+    """A parcel is on its way; `commitment` is the shipment hash given to the contract."""
+
+    carrier: Line = ""
+    tracking: Line = ""
+    url: Url | None = None
+    lines: Annotated[tuple[ShippedLine, ...], Field(max_length=100)] = ()
+    commitment: Hash32
+    salt: Hash32 | None = None
+    carrier_address: Address | None = None
+    expected_by: UnixTime | None = None
+    note: Note = ""
+
+
+class CheckpointNote(Model):
+    """What a carrier saw, in words; only its hash is on the chain."""
+
+    shipment_id: Hash32
+    status: Annotated[int, Field(strict=True, ge=1, le=8)]
+    at: UnixTime
+    place: Line = ""
+    text: Note = ""
+
+
+class Receipt(Model):
+    """The buyer has the goods in hand."""
+
+    received_at: UnixTime
+    note: Note = ""
+
+
+class ReturnRequest(Model):
+    """The buyer wants to send something back."""
+
+    lines: Annotated[tuple[ShippedLine, ...], Field(max_length=100)] = ()
+    reason: Note = ""
+    withdrawal: Flag = False
+
+
+class ReturnAnswer(Model):
+    """The merchant approves or declines a return, or says that the goods came back."""
+
+    note: Note = ""
+    address: PostalAddress | None = None
+    carrier: Line = ""
+    tracking: Line = ""
+
+
+class SettlementPropose(Model):
+    """A split of what is held, signed by the proposer.
+
+    Units: buyer_share and paid_out in the token's smallest unit.
+    """
+
+    buyer_share: Amount
+    paid_out: Amount
+    sig: Signature
+    note: Note = ""
+
+
+class SettlementAccept(Model):
+    """The other signature for exactly this split."""
+
+    buyer_share: Amount
+    paid_out: Amount
+    sig: Signature
+    tx: Hash32 | None = None
+
+
+class DisputeEvidence(Model):
+    """One piece of a dispute; `digest` is what the chain committed to."""
+
+    text: Note
+    digest: Hash32 | None = None
+    links: Annotated[tuple[Link, ...], Field(max_length=20)] = ()
+
+
+class ClaimOpen(Model):
+    """A holder claims on a warranty certificate.
+
+    Units: amount in the token's smallest unit.
+    """
+
+    certificate_id: Uint256
+    amount: Amount
+    text: Note = ""
+    evidence: Hash32 | None = None
+
+
+class ClaimAnswer(Model):
+    """The underwriter accepts, offers repair or replacement, or declines."""
+
+    certificate_id: Uint256
+    note: Note = ""
+    offer: Line = ""
+
+
+class WarrantyIssued(Model):
+    """A certificate was registered for this order."""
+
+    certificate_id: Uint256
+    contract: Address
+    chain_id: Positive
+    ends_at: UnixTime
+    tx: Hash32 | None = None
+
+
+class ChatText(Model):
+    """Words."""
+
+    text: Annotated[Note, Field(min_length=1)]
+
+
+class Deliverable(Model):
+    """A digital good, handed over inside the sealed message: small content, a key, or where sealed bytes are."""
+
+    name: Name
+    mime: Line = ""
+    content: FileBytes | None = None
+    text: Note = ""
+    link: Link | None = None
+    key: Hash32 | None = None
+
+
+BODIES: dict[str, type[Model]] = {
+    "order/request": OrderRequest,
+    "order/quote": OrderQuote,
+    "order/accept": OrderAccept,
+    "order/decline": OrderDecline,
+    "order/cancel": OrderCancel,
+    "shipment": Shipment,
+    "checkpoint": CheckpointNote,
+    "receipt": Receipt,
+    "return/request": ReturnRequest,
+    "return/approve": ReturnAnswer,
+    "return/decline": ReturnAnswer,
+    "return/cancel": ReturnAnswer,
+    "return/received": ReturnAnswer,
+    "settlement/propose": SettlementPropose,
+    "settlement/accept": SettlementAccept,
+    "dispute/evidence": DisputeEvidence,
+    "claim/open": ClaimOpen,
+    "claim/accept": ClaimAnswer,
+    "claim/offer": ClaimAnswer,
+    "claim/decline": ClaimAnswer,
+    "warranty/issued": WarrantyIssued,
+    "chat": ChatText,
+    "deliverable": Deliverable,
+}
