@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import itemgetter
 from typing import Final, NamedTuple, NoReturn
@@ -27,7 +27,7 @@ SPLIT: Final = 16
 FINGERPRINT_BYTES: Final = 16
 
 _SKIP, _FINGERPRINT, _IDS = 0, 1, 2
-_TAIL_BYTES: Final = 80  # room for the skip and the fingerprint that close a message that is full
+_TAIL_BYTES: Final = 110  # room for the skip and the fingerprint that close a message that is full
 _CHUNK: Final = 256
 _MASK: Final = (1 << 256) - 1
 _KEY_BYTES: Final = 40
@@ -208,8 +208,9 @@ def respond(items: ItemSet, message: bytes, *, max_message_bytes: int = MAX_MESS
 
     Raises: RemoteProtocolError "sync-malformed", "sync-version", "sync-too-large".
     """
-    out = _Writer(items, max_message_bytes)
-    for part in _parts(items, message):
+    parts = list(_parts(items, message))
+    out = _Writer(items, max_message_bytes, parts)
+    for part in parts:
         if part.mode == _FINGERPRINT:
             _compare(out, items, part)
         elif part.mode == _IDS:
@@ -226,13 +227,15 @@ def absorb(
 ) -> tuple[bytes | None, list[bytes], list[bytes]]:
     """Return what the asking side learns from an answer, and its next message.
 
-    Shape: (next message, or None when both sides are compared; ids only we have; ids only they have).
+    Shape: (next message, or None when both sides are compared; ids only we have; ids only they have). When messages
+    were full, a later round may give an id again: collect them in sets.
     Raises: RemoteProtocolError "sync-malformed", "sync-version", "sync-too-large".
     """
-    out = _Writer(items, max_message_bytes)
+    parts = list(_parts(items, message))
+    out = _Writer(items, max_message_bytes, parts)
     have: list[bytes] = []
     need: list[bytes] = []
-    for part in _parts(items, message):
+    for part in parts:
         if part.mode == _FINGERPRINT:
             _compare(out, items, part)
         else:
@@ -296,10 +299,10 @@ class _Writer:
     """Collect ranges in order, each up to a bound, and stop before the message grows over its limit.
 
     Neighbouring ranges that say nothing are joined into one skip, and the last of them is left out. When a range does
-    not fit, everything from its start on becomes one fingerprint.
+    not fit, everything from its start to the end of the last range asked about becomes one fingerprint.
     """
 
-    def __init__(self, items: ItemSet, max_message_bytes: int) -> None:
+    def __init__(self, items: ItemSet, max_message_bytes: int, asked: Sequence[_Part] = ()) -> None:
         if not MIN_MESSAGE_BYTES <= max_message_bytes <= MAX_MESSAGE_BYTES:
             raise LocalProtocolError(
                 f"A message limit of {max_message_bytes} bytes is not possible.",
@@ -312,6 +315,8 @@ class _Writer:
         self._timestamp = 0
         self._skip_to: bytes | None = None
         self._rest: int | None = None
+        last = next((part for part in reversed(asked) if part.mode != _SKIP), None)
+        self._end, self._end_bound = (last.end, last.bound) if last else (len(items), _INFINITY)
 
     @property
     def full(self) -> bool:
@@ -346,8 +351,8 @@ class _Writer:
     def close(self) -> bytes:
         """Return the message."""
         if self._rest is not None:
-            end = len(self._items)
-            self._append(_INFINITY, bytes((_FINGERPRINT,)) + self._items.fingerprint(self._rest, end))
+            closing = self._items.fingerprint(self._rest, self._end)
+            self._append(self._end_bound, bytes((_FINGERPRINT,)) + closing)
         return bytes(self._out)
 
     def _range(self, start: int, bound: bytes, body: bytes) -> bool:
