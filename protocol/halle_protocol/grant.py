@@ -1,6 +1,7 @@
 """An operator grant: the store key says which hot key may act for it, where, for what and until when.
 
-A grant is revoked by any grant of the same store with a higher sequence; readers keep the highest they have seen.
+A grant is revoked by any grant of the same store with a higher sequence; readers keep the highest they
+have seen.
 Spec: docs/spec/05-identity.md §3
 """
 
@@ -10,18 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from . import dagcbor
-from .cid import CID, cid_of
-from .cid import DAG_CBOR as _DAG_CBOR
-from .errors import LocalProtocolError, RemoteProtocolError
-from .keys import ZERO_ADDRESS, address_of
-from .signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
-from .wire import decode_map, expect_keys, take_bytes, take_int, take_text
+from halle_protocol import dagcbor
+from halle_protocol.cid import CID, cid_of
+from halle_protocol.cid import DAG_CBOR as _DAG_CBOR
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.keys import ZERO_ADDRESS, address_of
+from halle_protocol.signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
+from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_int, take_text
 
 TYPE = "halle/grant/1"
 SCOPES = ("publish", "quote", "message", "ship", "settle")
 MAX_BYTES = 600
-_KEYS = frozenset(["type", "store", "operator", "peer_id", "scopes", "not_before", "not_after", "sequence", "sig"])
+_KEYS = frozenset(
+    ["type", "store", "operator", "peer_id", "scopes", "not_before", "not_after", "sequence", "sig"]
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Grant:
 
     @cached_property
     def _block(self) -> bytes:
-        body = {"type": TYPE, "store": self.store, "operator": self.operator, "peer_id": self.peer_id}
+        body: dict[str, object] = {"type": TYPE, "store": self.store, "operator": self.operator}
+        body |= {"peer_id": self.peer_id}
         body |= {"not_before": self.not_before, "not_after": self.not_after, "sequence": self.sequence}
         return dagcbor.encode(body | {"scopes": list(self.scopes), "sig": self.sig})
 
@@ -68,7 +72,8 @@ class Grant:
     def decode(data: bytes) -> Grant:
         """Read a grant and check its store's signature.
 
-        Raises: RemoteProtocolError `grant-shape`, `grant-too-large`, `grant-wrong-signer`, `bad-signature`, `cbor-…`.
+        Raises: RemoteProtocolError `grant-shape`, `grant-too-large`, `grant-wrong-signer`,
+        `bad-signature`, `cbor-…`.
         """
         grant = _read(decode_map(data, kind="grant", max_bytes=MAX_BYTES))
         grant.verify()
@@ -121,8 +126,8 @@ def authorise(
 
     `at` None skips the clock (something fresher, such as a head, vouches for the time); `min_sequence` is the
     highest grant sequence seen for the store.
-    Raises: RemoteProtocolError `not-authorised`, `grant-wrong-store`, `grant-scope`, `grant-revoked`, `grant-not-yet`,
-    `grant-expired`, `bad-signature`, `grant-wrong-signer`.
+    Raises: RemoteProtocolError `not-authorised`, `grant-wrong-store`, `grant-scope`, `grant-revoked`,
+    `grant-not-yet`, `grant-expired`, `bad-signature`, `grant-wrong-signer`.
     """
     if signer == store:
         return
@@ -170,7 +175,7 @@ def _read(value: dict[str, object]) -> Grant:
 
 
 def _read_scopes(value: object) -> tuple[str, ...]:
-    """Scopes of the future are carried; they must be short, sorted and unique so that one set has one encoding."""
+    """Carry scopes of the future; short, sorted and unique, so that one set has one encoding."""
     texts = isinstance(value, list) and all(isinstance(s, str) and 0 < len(s) <= 24 for s in value)
     if not isinstance(value, list) or not texts or len(value) > 12 or value != sorted(set(value)):
         raise RemoteProtocolError("scopes must be a sorted list of distinct words.", code="grant-shape")

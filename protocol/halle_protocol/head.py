@@ -1,4 +1,5 @@
-"""A head is the signed pointer to a store's newest catalog; an announcement is a head with the grant it needs.
+"""A head is the signed pointer to a store's newest catalog; an announcement is a head with the grant it
+needs.
 
 The highest seq wins. Two different heads with one seq are proof of equivocation, kept and shown.
 Spec: docs/spec/07-head.md
@@ -10,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from . import dagcbor
-from .cid import CID, DAG_CBOR, cid_of
-from .errors import LocalProtocolError, RemoteProtocolError
-from .grant import Grant, authorise
-from .signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
-from .wire import decode_map, expect_keys, take_bytes, take_int
+from halle_protocol import dagcbor
+from halle_protocol.cid import CID, DAG_CBOR, cid_of
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.grant import Grant, authorise
+from halle_protocol.signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
+from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_int
 
 TYPE = "halle/head/1"
 MAX_BYTES = 512
@@ -104,8 +105,8 @@ class Head:
     def verify(self, grant: Grant | None = None, now: int | None = None, *, min_sequence: int = 0) -> None:
         """Check signature, authority and, with `now`, the clock.
 
-        Raises: RemoteProtocolError `head-expired`, `head-from-future`, `head-grant-mismatch`, `bad-signature`,
-        `not-authorised`, `grant-…`.
+        Raises: RemoteProtocolError `head-expired`, `head-from-future`, `head-grant-mismatch`,
+        `bad-signature`, `not-authorised`, `grant-…`.
         """
         if (grant.cid if grant else None) != self.grant:
             raise RemoteProtocolError("The head names another grant.", code="head-grant-mismatch")

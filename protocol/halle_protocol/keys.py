@@ -10,7 +10,7 @@ import re
 import coincurve
 from Crypto.Hash import keccak as _keccak
 
-from .errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 
 ADDRESS_BYTES = 20
 ZERO_ADDRESS = bytes(ADDRESS_BYTES)

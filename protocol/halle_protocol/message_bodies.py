@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator
 
-from .documents.listing import Sku
-from .documents.profile import Email, Multiaddr, PeerId, PublishedPrekey
-from .documents.shape import (
+from halle_protocol.documents.listing import Sku
+from halle_protocol.documents.profile import Email, Multiaddr, PeerId, PublishedPrekey
+from halle_protocol.documents.shape import (
     Address,
     Amount,
     Count,
@@ -25,9 +25,9 @@ from .documents.shape import (
     Uint256,
     UnixTime,
 )
-from .documents.text import Handle, Line, Name, Note, Url, Word
-from .errors import ProtocolError
-from .terms import MAX_ORDER_BYTES, Terms
+from halle_protocol.documents.text import Handle, Line, Name, Note, Url, Word
+from halle_protocol.errors import ProtocolError
+from halle_protocol.terms import MAX_ORDER_BYTES, Terms
 
 
 def _terms(value: object) -> Terms:
@@ -73,7 +73,9 @@ class RequestedLine(Model):
     handle: Handle
     sku: Sku
     quantity: Positive
-    answers: Annotated[dict[Name, Annotated[Note, Field(max_length=1000)]], Field(max_length=20)] = {}
+    answers: Annotated[dict[Name, Annotated[Note, Field(max_length=1000)]], Field(max_length=20)] = Field(
+        default_factory=dict
+    )
 
 
 class ReplyRoute(Model):
@@ -265,7 +267,7 @@ class ChatText(Model):
 
 
 class Deliverable(Model):
-    """A digital good, handed over inside the sealed message: small content, a key, or where sealed bytes are."""
+    """A digital good inside the sealed message: small content, a key, or where sealed bytes are."""
 
     name: Name
     mime: Line = ""

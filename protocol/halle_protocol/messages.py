@@ -1,6 +1,7 @@
 """What people say to each other about an order: signed, typed, idempotent on (sender, id), sealed on the way.
 
-A message is sorted by nothing but its facts: state is a fold (order.py), so the order of arrival does not matter.
+A message is sorted by nothing but its facts: state is a fold (order.py), so the order of arrival does not
+matter.
 Spec: docs/spec/08-messages.md
 """
 
@@ -12,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from . import dagcbor
-from .documents.shape import Model
-from .errors import LocalProtocolError, RemoteProtocolError
-from .grant import Grant, authorise
-from .message_bodies import BODIES as BODIES
-from .message_bodies import (
+from halle_protocol import dagcbor
+from halle_protocol.documents.shape import Model
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.grant import Grant, authorise
+from halle_protocol.message_bodies import BODIES as BODIES
+from halle_protocol.message_bodies import (
     ChatText,
     CheckpointNote,
     ClaimAnswer,
@@ -42,9 +43,9 @@ from .message_bodies import (
     ShippedLine,
     WarrantyIssued,
 )
-from .sealing import MAX_PLAINTEXT_BYTES
-from .signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
-from .wire import decode_map, expect_keys, take_bytes, take_int, take_text
+from halle_protocol.sealing import MAX_PLAINTEXT_BYTES
+from halle_protocol.signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
+from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_int, take_text
 
 TYPE = "halle/message/1"
 MAX_BYTES = MAX_PLAINTEXT_BYTES
@@ -170,7 +171,7 @@ def parse_message(message: Message) -> Model | None:
 
 
 def thread_of(a: bytes, b: bytes, reference: bytes = b"") -> bytes:
-    """Return the thread both sides derive: the same whoever asks; `reference` is the request id of an order."""
+    """Return the thread both sides derive alike; `reference` is the request id of an order."""
     low, high = sorted((a, b))
     return hashlib.sha256(b"halle/thread/1\x00" + low + high + reference).digest()
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .documents.listing import ORDERABLE, Listing, Variant
-from .documents.shape import MAX_SAFE_INT
-from .documents.shipping import Rate, Shipping
-from .errors import Refused
-from .money import Money
+from halle_protocol.documents.listing import ORDERABLE, Listing, Variant
+from halle_protocol.documents.shape import MAX_SAFE_INT
+from halle_protocol.documents.shipping import Rate, Shipping
+from halle_protocol.errors import Refused
+from halle_protocol.money import Money
 
 MAX_LINES = 100
 MAX_QUANTITY = 100_000
@@ -77,8 +77,9 @@ def price_order(
 ) -> Totals:
     """Price a basket of (listing, sku, quantity); `at` checks the listings' dates.
 
-    Raises: Refused `basket-empty`, `basket-too-large`, `variant-unknown`, `not-available`, `quantity-out-of-range`,
-    `currency-mixed`, `no-shipping-to-country`, `rate-required`, `rate-unknown`, `rate-not-available`, `amount-too-large`.
+    Raises: Refused `basket-empty`, `basket-too-large`, `variant-unknown`, `not-available`,
+    `quantity-out-of-range`, `currency-mixed`, `no-shipping-to-country`, `rate-required`, `rate-unknown`,
+    `rate-not-available`, `amount-too-large`.
     """
     if not 0 < len(lines) <= MAX_LINES:
         code = "basket-too-large" if lines else "basket-empty"

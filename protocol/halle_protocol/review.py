@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .documents.pages import Review
-from .order import ChainFact, Fact, fold
-from .order_table import Status
+from halle_protocol.documents.pages import Review
+from halle_protocol.order import ChainFact, Fact, fold
+from halle_protocol.order_table import Status
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ def judge(
     """Judge a review by the chain facts of the order it names.
 
     `author` is the store that published it; `chain_id` and `escrow` say where the facts were read.
-    Codes: `verified`, `other-chain`, `other-escrow`, `not-funded`, `other-order`, `not-the-buyer`, `other-merchant`,
-    `self-trade`, `never-accepted`, `still-open`.
+    Codes: `verified`, `other-chain`, `other-escrow`, `not-funded`, `other-order`, `not-the-buyer`,
+    `other-merchant`, `self-trade`, `never-accepted`, `still-open`.
     """
     known = list(facts)
     state = fold(known)

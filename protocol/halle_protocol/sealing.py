@@ -1,7 +1,7 @@
 """HPKE (RFC 9180) to a recipient's rotating prekey; lengths are padded so that size tells little.
 
-The only place of this library with randomness of its own: HPKE's ephemeral key is drawn by `cryptography` from the
-operating system. Key generation takes its 32-byte seed from the caller.
+The only place of this library with randomness of its own: HPKE's ephemeral key is drawn by `cryptography`
+from the operating system. Key generation takes its 32-byte seed from the caller.
 Spec: docs/spec/08-messages.md §1
 """
 
@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
-from . import dagcbor
-from .errors import LocalProtocolError, RemoteProtocolError
-from .wire import decode_map, expect_keys, take_bytes, take_text
+from halle_protocol import dagcbor
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_text
 
 HYBRID = "mlkem768-x25519"
 X25519 = "x25519"

@@ -1,7 +1,7 @@
 """Fixed-layout EIP-712: every signature of Halle is over one of the structs in TYPES and nothing else.
 
-Two domains: `Halle` v1 without a chain (grants, documents, heads, messages) and `Halle Escrow` v1 bound to a chain
-and contract (terms, settlements, releases, operators).
+Two domains: `Halle` v1 without a chain (grants, documents, heads, messages) and `Halle Escrow` v1 bound
+to a chain and contract (terms, settlements, releases, operators).
 Spec: docs/spec/05-identity.md §2
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import coincurve
 
-from .errors import LocalProtocolError, RemoteProtocolError
-from .keys import keccak256
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.keys import keccak256
 
 TYPES: dict[str, str] = {
     "OperatorGrant": (
@@ -70,6 +70,10 @@ def _fixed(size: int) -> _Encoder:
     return encode
 
 
+def _bool(value: bool) -> bytes:
+    return bytes(31) + (b"\x01" if value else b"\x00")
+
+
 def _address(value: bytes) -> bytes:
     if len(value) != 20:
         raise LocalProtocolError(f"An address has 20 bytes, not {len(value)}.", code="bad-address")
@@ -85,15 +89,17 @@ def _strings(values: tuple[str, ...]) -> bytes:
     return keccak256(b"".join(map(_string, values)))
 
 
-_ENCODERS: dict[str, _Encoder] = {
+_FIXED_ENCODERS: dict[str, _Encoder] = {
     "address": _address,
-    "bool": lambda value: bytes(31) + (b"\x01" if value else b"\x00"),
+    "bool": _bool,
     "bytes": keccak256,
     "bytes16": _fixed(16),
     "bytes32": _fixed(32),
     "string": _string,
     "string[]": _strings,
-} | {f"uint{bits}": _uint(bits) for bits in (8, 16, 32, 40, 64, 128, 256)}
+}
+_UINT_ENCODERS = {f"uint{bits}": _uint(bits) for bits in (8, 16, 32, 40, 64, 128, 256)}
+_ENCODERS = _FIXED_ENCODERS | _UINT_ENCODERS
 
 
 def _layout(type_string: str) -> tuple[bytes, tuple[_Encoder, ...]]:

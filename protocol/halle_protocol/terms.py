@@ -1,4 +1,5 @@
-"""The terms of one order: exactly what the escrow contract enforces, and the order document they are bound to.
+"""The terms of one order: exactly what the escrow contract enforces, and the order document they are
+bound to.
 
 Spec: docs/spec/09-terms.md
 """
@@ -12,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from . import dagcbor
-from .documents.shape import (
+from halle_protocol import dagcbor
+from halle_protocol.documents.shape import (
     Address,
     Bps,
     Count,
@@ -26,11 +27,11 @@ from .documents.shape import (
     Positive,
     UnixTime,
 )
-from .documents.text import Handle, Wide, Word
-from .errors import LocalProtocolError, RemoteProtocolError
-from .keys import NO_CODE, ZERO_ADDRESS, keccak256
-from .signing import escrow_domain, recover, sign, struct_hash, typed_digest
-from .wire import decode_map, expect_keys
+from halle_protocol.documents.text import Handle, Wide, Word
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.keys import NO_CODE, ZERO_ADDRESS, keccak256
+from halle_protocol.signing import escrow_domain, recover, sign, struct_hash, typed_digest
+from halle_protocol.wire import decode_map, expect_keys
 
 MAX_AMOUNT = 2**128 - 1
 MAX_ARBITER_FEE_BPS = 1_000
@@ -44,7 +45,8 @@ _UINT32 = ("accept_within", "ship_within", "deliver_within", "inspect_within", "
 class Terms:
     """The Solidity struct Terms, field for field, in its order.
 
-    Units: amount in the token's smallest unit; …_within in seconds; …_bps in 1/10,000; valid_until in unix seconds.
+    Units: amount in the token's smallest unit; …_within in seconds; …_bps in 1/10,000; valid_until in
+    unix seconds.
     """
 
     merchant: bytes
@@ -235,7 +237,7 @@ class OrderDocument(Model):
     rate_id: Word | None = None
     shipping_profile: Link | None = None
     profile: Link | None = None
-    policies: Annotated[dict[Word, Link], Field(max_length=20)] = {}
+    policies: Annotated[dict[Word, Link], Field(max_length=20)] = Field(default_factory=dict)
     arbiter_fee_bps: Bps = 0
     created: UnixTime
 
@@ -272,7 +274,8 @@ def bind(terms: Terms, order_document: bytes) -> Terms:
 def check_binding(terms: Terms, order_document: bytes) -> OrderDocument:
     """Return the order document after checking that these terms are about it.
 
-    Raises: RemoteProtocolError `order-hash-mismatch`, `order-terms-mismatch` and OrderDocument.decode's codes.
+    Raises: RemoteProtocolError `order-hash-mismatch`, `order-terms-mismatch` and OrderDocument.decode's
+    codes.
     """
     if terms.order_hash != order_hash(order_document):
         raise RemoteProtocolError("The terms are about another order document.", code="order-hash-mismatch")
@@ -293,6 +296,6 @@ def has_code(terms: Terms) -> bool:
 
 def explain(terms: Terms, locale: str = "en", *, symbol: str = "", decimals: int | None = None) -> list[str]:
     """Return the terms as short sentences for people, in English or French."""
-    from .terms_words import sentences
+    from halle_protocol.terms_words import sentences
 
     return sentences(terms, locale, symbol, decimals)

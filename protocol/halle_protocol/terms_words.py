@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .keys import NO_CODE, ZERO_ADDRESS, to_checksum
+from halle_protocol.keys import NO_CODE, ZERO_ADDRESS, to_checksum
 
 if TYPE_CHECKING:
-    from .terms import Terms
+    from halle_protocol.terms import Terms
 
 _WORDS: dict[str, dict[str, str]] = {
     "en": {
-        "amount": "You pay {amount}. The escrow contract holds it; neither the shop nor this software can take it.",
+        "amount": "You pay {amount}. The escrow contract holds it; neither the shop nor this software "
+        "can take it.",
         "valid": "The offer can be paid until {until} UTC.",
         "accept": "If the shop has not accepted within {accept}, you get everything back.",
         "ship": "The shop must ship within {ship} of accepting; otherwise you can take everything back.",
-        "proof-code": "Delivery is proven by your delivery code: give it only when you have the goods in hand.",
+        "proof-code": "Delivery is proven by your delivery code: give it only when you have the goods "
+        "in hand.",
         "proof-carrier": "Delivery is proven by the carrier {carrier}.",
         "proof-both": "Delivery is proven by your delivery code or by the carrier {carrier}.",
         "proof-none": "Delivery needs no proof: the shop says that it shipped.",
@@ -27,29 +29,37 @@ _WORDS: dict[str, dict[str, str]] = {
         "deliver": "Without a proof, delivery counts as done {deliver} after shipping.",
         "inspect": "After delivery you have {inspect} to inspect and object; then the shop is paid.",
         "release": "You can pay the shop earlier, in part or whole, whenever you like.",
-        "arbiter": "A dispute is decided by {arbiter} within {arbitrate}; their fee is {fee} of what is held.",
+        "arbiter": "A dispute is decided by {arbiter} within {arbitrate}; their fee is {fee} of what is "
+        "held.",
         "backup": "If they stay silent, {backup} decides within another {arbitrate}.",
         "default": "If nobody decides, you get {share} of what is held and the shop the rest.",
-        "no-arbiter": "There is no arbiter: in a dispute without agreement you get {share} after {arbitrate}.",
+        "no-arbiter": "There is no arbiter: in a dispute without agreement you get {share} after "
+        "{arbitrate}.",
     },
     "fr": {
-        "amount": "Vous payez {amount}. Le contrat de séquestre garde la somme ; ni la boutique ni ce logiciel "
+        "amount": "Vous payez {amount}. Le contrat de séquestre garde la somme ; ni la boutique ni ce "
+        "logiciel "
         "ne peuvent la prendre.",
         "valid": "L’offre peut être payée jusqu’au {until} UTC.",
         "accept": "Si la boutique n’a pas accepté sous {accept}, tout vous est rendu.",
         "ship": "La boutique doit expédier sous {ship} après son accord ; sinon vous pouvez tout reprendre.",
-        "proof-code": "La remise est prouvée par votre code de livraison : ne le donnez qu’avec la marchandise en main.",
+        "proof-code": "La remise est prouvée par votre code de livraison : ne le donnez qu’avec la "
+        "marchandise en main.",
         "proof-carrier": "La remise est prouvée par le transporteur {carrier}.",
         "proof-both": "La remise est prouvée par votre code de livraison ou par le transporteur {carrier}.",
         "proof-none": "La remise ne demande pas de preuve : la boutique déclare avoir expédié.",
         "deliver-proof": "Sans cette preuve sous {deliver} après l’expédition, vous pouvez tout reprendre.",
         "deliver": "Sans preuve, la livraison est réputée faite {deliver} après l’expédition.",
-        "inspect": "Après la livraison vous avez {inspect} pour vérifier et contester ; ensuite la boutique est payée.",
+        "inspect": "Après la livraison vous avez {inspect} pour vérifier et contester ; ensuite la "
+        "boutique est payée.",
         "release": "Vous pouvez payer la boutique plus tôt, en partie ou en entier, quand vous voulez.",
-        "arbiter": "Un litige est tranché par {arbiter} sous {arbitrate} ; ses frais sont de {fee} de la somme retenue.",
+        "arbiter": "Un litige est tranché par {arbiter} sous {arbitrate} ; ses frais sont de {fee} de "
+        "la somme retenue.",
         "backup": "En cas de silence, {backup} tranche sous {arbitrate} de plus.",
-        "default": "Si personne ne tranche, vous recevez {share} de la somme retenue et la boutique le reste.",
-        "no-arbiter": "Il n’y a pas d’arbitre : en cas de litige sans accord vous recevez {share} après {arbitrate}.",
+        "default": "Si personne ne tranche, vous recevez {share} de la somme retenue et la boutique le "
+        "reste.",
+        "no-arbiter": "Il n’y a pas d’arbitre : en cas de litige sans accord vous recevez {share} après "
+        "{arbitrate}.",
     },
 }
 _UNITS = {

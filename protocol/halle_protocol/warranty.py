@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Literal
 
-from .keys import parse_address
-from .order import ChainFact
-from .order_table import When
+from halle_protocol.keys import parse_address
+from halle_protocol.order import ChainFact
+from halle_protocol.order_table import When
 
 Party = Literal["holder", "underwriter", "arbiter", "anyone"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import dagcbor
-from .errors import RemoteProtocolError
+from halle_protocol import dagcbor
+from halle_protocol.errors import RemoteProtocolError
 
 MAX_INT = 2**63 - 1
 """Counters and times stay below 2^63 so that every store can keep them in a signed 64-bit column."""

@@ -6,7 +6,7 @@ Spec: docs/spec/06-documents.md
 
 from __future__ import annotations
 
-from .listing import (
+from halle_protocol.documents.listing import (
     Barcode,
     Category,
     Coupon,
@@ -23,12 +23,18 @@ from .listing import (
     Variant,
     WarrantyOffer,
 )
-from .pages import Collection, Policy, Post, Review, Tombstone, WarrantyTerms
-from .profile import EscrowDefaults, PaymentOption, Profile, PublishedPrekey
-from .shape import LocalText, Model, Price
-from .shipping import Rate, Shipping, Zone
-from .signed import MAX_BYTES, SignedDocument, decode_document, sign_document, verify_document
-from .text import clean_text
+from halle_protocol.documents.pages import Collection, Policy, Post, Review, Tombstone, WarrantyTerms
+from halle_protocol.documents.profile import EscrowDefaults, PaymentOption, Profile, PublishedPrekey
+from halle_protocol.documents.shape import LocalText, Model, Price
+from halle_protocol.documents.shipping import Rate, Shipping, Zone
+from halle_protocol.documents.signed import (
+    MAX_BYTES,
+    SignedDocument,
+    decode_document,
+    sign_document,
+    verify_document,
+)
+from halle_protocol.documents.text import clean_text
 
 PROFILE = "halle/profile/1"
 LISTING = "halle/listing/1"

@@ -9,8 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from ..errors import Refused
-from .shape import (
+from halle_protocol.documents.shape import (
     Bps,
     Count,
     Country,
@@ -27,7 +26,8 @@ from .shape import (
     Title,
     UnixTime,
 )
-from .text import Handle, Line, Name, Note, Url, Word
+from halle_protocol.documents.text import Handle, Line, Name, Note, Url, Word
+from halle_protocol.errors import Refused
 
 KINDS = ("physical", "digital", "service", "course", "rental", "request")
 AVAILABILITY = ("in_stock", "backorder", "preorder", "out_of_stock", "discontinued")
@@ -87,7 +87,7 @@ class Variant(Model):
     """What a buyer puts in the cart."""
 
     sku: Sku
-    options: Annotated[dict[Name, Name], Field(max_length=10)] = {}
+    options: Annotated[dict[Name, Name], Field(max_length=10)] = Field(default_factory=dict)
     price: Price
     list_price: Price | None = None
     unit_price: UnitPrice | None = None
@@ -194,7 +194,7 @@ class Listing(Model):
     description: LongText | None = None
     media: Annotated[tuple[Media, ...], Field(max_length=MAX_MEDIA)] = ()
     options: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
-    option_names: Annotated[dict[Name, LocalText], Field(max_length=10)] = {}
+    option_names: Annotated[dict[Name, LocalText], Field(max_length=10)] = Field(default_factory=dict)
     variants: Annotated[tuple[Variant, ...], Field(min_length=1, max_length=MAX_VARIANTS)]
     vendor: Line = ""
     product_type: Line = ""
@@ -204,7 +204,7 @@ class Listing(Model):
     tags: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     attributes: Annotated[
         dict[Name, Annotated[str, Field(strict=True, max_length=1000)]], Field(max_length=100)
-    ] = {}
+    ] = Field(default_factory=dict)
     tax: Tax | None = None
     shipping: Link | None = None
     warranty: WarrantyOffer | None = None
@@ -214,7 +214,7 @@ class Listing(Model):
     personalisation: Annotated[tuple[Personalisation, ...], Field(max_length=20)] = ()
     pickup: Annotated[tuple[PickupPlace, ...], Field(max_length=20)] = ()
     coupons: Annotated[tuple[Coupon, ...], Field(max_length=50)] = ()
-    policies: Annotated[dict[Word, Link], Field(max_length=20)] = {}
+    policies: Annotated[dict[Word, Link], Field(max_length=20)] = Field(default_factory=dict)
     min_quantity: Positive = 1
     max_quantity: Positive | None = None
     available_from: UnixTime | None = None

@@ -9,9 +9,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from .listing import Media
-from .shape import Address, Bps, Hash32, Link, LongText, Model, Positive, Seconds, ShortText, Title, UnixTime
-from .text import Handle, Name, Word
+from halle_protocol.documents.listing import Media
+from halle_protocol.documents.shape import (
+    Address,
+    Bps,
+    Hash32,
+    Link,
+    LongText,
+    Model,
+    Positive,
+    Seconds,
+    ShortText,
+    Title,
+    UnixTime,
+)
+from halle_protocol.documents.text import Handle, Name, Word
 
 DocumentKey = Annotated[
     str, StringConstraints(strict=True, max_length=200, pattern=r"^[a-z0-9-]+/[a-z0-9_/.-]+$")

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
 
-from ..keys import ZERO_ADDRESS
-from ..sealing import SUITES, Prekey
-from .shape import (
+from halle_protocol.documents.shape import (
     Address,
     Bps,
     Country,
@@ -25,7 +23,9 @@ from .shape import (
     Seconds,
     UnixTime,
 )
-from .text import Line, Name, Url, Word
+from halle_protocol.documents.text import Line, Name, Url, Word
+from halle_protocol.keys import ZERO_ADDRESS
+from halle_protocol.sealing import SUITES, Prekey
 
 PeerId = Annotated[str, StringConstraints(strict=True, max_length=80, pattern=r"^[1-9A-HJ-NP-Za-km-z]*$")]
 Multiaddr = Annotated[str, StringConstraints(strict=True, max_length=300, pattern=r"^/[!-~]+$")]
@@ -52,7 +52,7 @@ class PublishedPrekey(Model):
 
 
 class PaymentOption(Model):
-    """One token on one chain in which the store takes money; the zero token address is the chain's own coin."""
+    """One token on one chain in which the store takes money; token zero is the chain's own coin."""
 
     chain_id: Positive
     escrow: Address
@@ -93,17 +93,17 @@ class Profile(Model):
     logo: Link | None = None
     email: Email | None = None
     phone: Line | None = None
-    legal: Annotated[dict[Word, Line], Field(max_length=20)] = {}
+    legal: Annotated[dict[Word, Line], Field(max_length=20)] = Field(default_factory=dict)
     peer_id: PeerId = ""
     addrs: Annotated[tuple[Multiaddr, ...], Field(max_length=16)] = ()
     mailboxes: Annotated[tuple[Multiaddr, ...], Field(max_length=8)] = ()
     gateways: Annotated[tuple[Url, ...], Field(max_length=8)] = ()
     prekeys: Annotated[tuple[PublishedPrekey, ...], Field(max_length=8)] = ()
     shop_url: Url | None = None
-    links: Annotated[dict[Word, Url], Field(max_length=20)] = {}
+    links: Annotated[dict[Word, Url], Field(max_length=20)] = Field(default_factory=dict)
     payment: Annotated[tuple[PaymentOption, ...], Field(max_length=32)] = ()
     terms: EscrowDefaults = EscrowDefaults()
-    policies: Annotated[dict[Word, Link], Field(max_length=20)] = {}
+    policies: Annotated[dict[Word, Link], Field(max_length=20)] = Field(default_factory=dict)
     shipping: Link | None = None
 
     def sealing_keys(self) -> list[Prekey]:

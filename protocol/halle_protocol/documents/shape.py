@@ -1,6 +1,8 @@
-"""The shapes all published values share: frozen, strict, bounded, and open: unknown fields are kept and ignored.
+"""The shapes all published values share: frozen, strict, bounded, and open: unknown fields are kept and
+ignored.
 
-A value read from bytes gives the same bytes again: only fields that were set are written, and nothing is normalised.
+A value read from bytes gives the same bytes again: only fields that were set are written, and nothing is
+normalised.
 Spec: docs/spec/06-documents.md §2
 """
 
@@ -21,10 +23,10 @@ from pydantic import (
 )
 from pydantic import model_validator as _model_validator
 
-from ..cid import CID
-from ..errors import LocalProtocolError, RemoteProtocolError
-from ..money import Money, exponent
-from .text import LOCALE, check_line, check_text
+from halle_protocol.cid import CID
+from halle_protocol.documents.text import LOCALE, check_line, check_text
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.money import Money, exponent
 
 MAX_SAFE_INT = 2**53 - 1
 """Amounts and counts stay exact in JavaScript too."""
@@ -52,7 +54,7 @@ def _uint(bits: int) -> Any:
                 raise ValueError("expected decimal digits")
         elif type(value) not in (int, TokenAmount):
             raise ValueError("expected decimal digits")
-        amount = TokenAmount(value)  # type: ignore[call-overload]
+        amount = TokenAmount(str(value))
         if not 0 <= amount < 1 << bits:
             raise ValueError("out of range")
         return amount

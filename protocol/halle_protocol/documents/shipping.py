@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from .shape import Count, Model, Price, Title
-from .text import Line, Word
+from halle_protocol.documents.shape import Count, Model, Price, Title
+from halle_protocol.documents.text import Line, Word
 
 ANYWHERE = "*"
 ZoneCountry = Annotated[str, StringConstraints(strict=True, pattern=r"^(?:[A-Z]{2}|\*)$")]

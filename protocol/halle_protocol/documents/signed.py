@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .. import dagcbor
-from ..cid import CID, DAG_CBOR, cid_of
-from ..errors import LocalProtocolError, RemoteProtocolError
-from ..grant import Grant, authorise
-from ..signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
-from ..wire import MAX_INT, decode_map, expect_keys, take_bytes, take_int
-from .shape import Model
+from halle_protocol import dagcbor
+from halle_protocol.cid import CID, DAG_CBOR, cid_of
+from halle_protocol.documents.shape import Model
+from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
+from halle_protocol.grant import Grant, authorise
+from halle_protocol.signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
+from halle_protocol.wire import MAX_INT, decode_map, expect_keys, take_bytes, take_int
 
 MAX_BYTES = 64 * 1024
 _KEYS = frozenset(("type", "store", "seq", "issued", "body", "sig"))
@@ -82,7 +82,8 @@ def sign_document(
 
 
 def decode_document(data: bytes) -> SignedDocument:
-    """Read a block: strict, canonical, ≤ 64 KiB, exactly the six fields. The signature is checked by verify_document.
+    """Read a block: strict, canonical, ≤ 64 KiB, exactly the six fields. The signature is checked by
+    verify_document.
 
     Raises: RemoteProtocolError `document-too-large`, `document-shape`, `cbor-…`.
     """
@@ -120,8 +121,8 @@ def _digest(type_name: str, store: bytes, seq: int, issued: int, body_hash: byte
 def _body_slice(data: bytes, type_name: str, seq: int, issued: int) -> bytes:
     """Cut the body's canonical bytes out of a canonical block instead of encoding it again.
 
-    DAG-CBOR orders keys by length, then bytes: seq, sig, body, type, store, issued. So what stands before and after
-    the body has a length that follows from the values.
+    DAG-CBOR orders keys by length, then bytes: seq, sig, body, type, store, issued. So what stands before
+    and after the body has a length that follows from the values.
     """
     head = 1 + (4 + _uint_size(seq)) + (4 + 67) + 5
     tail = (5 + _uint_size(len(type_name)) + len(type_name)) + (6 + 21) + (7 + _uint_size(issued))

@@ -1,6 +1,7 @@
 """Text from strangers: refused if it can deceive the eye, otherwise kept byte for byte as data.
 
-HTML in a text is data; the faces escape it. Long texts allow a small Markdown subset that the faces render themselves.
+HTML in a text is data; the faces escape it. Long texts allow a small Markdown subset that the faces
+render themselves.
 Spec: docs/spec/06-documents.md §3
 """
 
@@ -12,7 +13,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-# C0 without tab and line feed, DEL and C1, line/paragraph separators, bidi embeddings, overrides and isolates,
+# C0 without tab and line feed, DEL and C1, line/paragraph separators, bidi embeddings, overrides and
+# isolates,
 # interlinear anchors, tag characters, the byte order mark, and noncharacters.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\ufeff\ufffe\uffff"
@@ -39,7 +41,7 @@ def check_line(value: str) -> str:
 
 
 def clean_text(value: str, *, multiline: bool = True) -> str:
-    """Return what an author most likely meant: NFC, LF line ends, forbidden characters dropped, ends trimmed."""
+    """Return what an author most likely meant: NFC, LF, no forbidden characters, ends trimmed."""
     text = unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")
     text = text.replace("\u2028", "\n").replace("\u2029", "\n\n")
     if not multiline:

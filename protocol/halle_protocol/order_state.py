@@ -1,0 +1,146 @@
+"""What follows from an order's facts: amounts, deadlines and the three derived axes.
+
+The words of the axes are Shopify's and UCP's; none of them is ever stored.
+Spec: docs/spec/10-order.md §3
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from halle_protocol.messages import Message
+from halle_protocol.order_facts import Finality, HistoryEntry
+from halle_protocol.order_table import Role, Status
+from halle_protocol.terms import Terms
+
+
+@dataclass(frozen=True)
+class LineState:
+    """Quantities of one sku."""
+
+    sku: str
+    original: int
+    fulfilled: int
+
+    @property
+    def status(self) -> str:
+        """UCP's derivation: removed, fulfilled, partial or processing."""
+        if self.original == 0:
+            return "removed"
+        if self.fulfilled >= self.original:
+            return "fulfilled"
+        return "partial" if self.fulfilled else "processing"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A settlement on the table; void as soon as `paid_out` has moved."""
+
+    by: Role
+    buyer_share: int
+    paid_out: int
+    sig: bytes
+    at: int
+
+
+@dataclass(frozen=True)
+class OrderState:
+    """Everything that follows from the facts.
+
+    Units: total, paid_out_… and held in the token's smallest unit; times in unix seconds.
+    """
+
+    order_id: bytes = b""
+    status: Status = Status.NONE
+    deadline: int | None = None
+    total: int = 0
+    paid_out_buyer: int = 0
+    paid_out_merchant: int = 0
+    paid_out_arbiter: int = 0
+    merchant: bytes = b""
+    buyer: bytes = b""
+    token: bytes = b""
+    order_hash: bytes = b""
+    how: str = ""
+    terms: Terms | None = None
+    finality: Finality | None = None
+    funded_at: int | None = None
+    shipped_at: int | None = None
+    delivered_at: int | None = None
+    closed_at: int | None = None
+    disputed_by: bytes = b""
+    request: Message | None = None
+    quote: Message | None = None
+    decline: Message | None = None
+    cancel: Message | None = None
+    receipt: Message | None = None
+    shipments: tuple[Message, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    return_: str = "none"
+    certificates: tuple[int, ...] = ()
+    open_claims: tuple[int, ...] = ()
+    lines: tuple[LineState, ...] = ()
+    history: tuple[HistoryEntry, ...] = field(default=(), repr=False)
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> int:
+        """What the escrow still holds."""
+        return 0 if self.status in (Status.NONE, Status.CLOSED) else max(0, self.total - self.paid_out)
+
+    @property
+    def paid_out(self) -> int:
+        """What has left the escrow; settlements and releases sign over it."""
+        return self.paid_out_buyer + self.paid_out_merchant + self.paid_out_arbiter
+
+    @property
+    def payment(self) -> str:
+        """The payment axis.
+
+        One of unpaid, pending, escrowed, partially_paid, partially_refunded, released, refunded, disputed.
+        """
+        return _payment(self)
+
+    @property
+    def fulfilment(self) -> str:
+        """The fulfilment axis: unfulfilled, in_progress, on_hold, partially_fulfilled, fulfilled."""
+        return _fulfilment(self)
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """Total, paid out to each side, held."""
+        return {
+            "total": self.total,
+            "paid_out_buyer": self.paid_out_buyer,
+            "paid_out_merchant": self.paid_out_merchant,
+            "paid_out_arbiter": self.paid_out_arbiter,
+            "held": self.held,
+        }
+
+
+def _payment(state: OrderState) -> str:
+    to_buyer, to_merchant = state.paid_out_buyer > 0, state.paid_out_merchant > 0
+    if state.status == Status.NONE:
+        return "unpaid"
+    if state.status == Status.CLOSED:
+        if to_merchant:
+            return "partially_refunded" if to_buyer else "released"
+        return "refunded"
+    if state.status in (Status.DISPUTED, Status.ESCALATED):
+        return "disputed"
+    if to_buyer or to_merchant:
+        return "partially_refunded" if to_buyer else "partially_paid"
+    return "pending" if state.finality == "seen" else "escrowed"
+
+
+def _fulfilment(state: OrderState) -> str:
+    done = [line.status for line in state.lines]
+    if state.delivered_at is not None or (done and all(status == "fulfilled" for status in done)):
+        return "fulfilled"
+    if any(status in ("partial", "fulfilled") for status in done):
+        return "partially_fulfilled"
+    if state.shipped_at is not None:
+        return "fulfilled"
+    if state.status in (Status.DISPUTED, Status.ESCALATED):
+        return "on_hold"
+    return "in_progress" if state.status == Status.ACCEPTED else "unfulfilled"
