@@ -19,11 +19,10 @@ from halle_node.messages import outbox
 from halle_node.messages.outbox import Due
 from halle_node.messages.route import Destination
 from halle_protocol.errors import HalleError, ProtocolError, Refused, Unavailable
-from halle_protocol.sealing import Envelope, seal
+from halle_protocol.sealing import seal_envelope
 
 log = logging.getLogger(__name__)
 
-SEAL_INFO = b"halle/message/1"
 BATCH = 32
 IDLE_WAIT_S = 30.0
 BACKOFF_FLOOR_S = 0.02
@@ -120,9 +119,7 @@ class Courier:
     async def _carry(self, entry: Due) -> None:
         newest = self.directory(entry.recipient) if self.directory else None
         destination = newest or entry.destination
-        prekey = destination.prekey
-        sealed = seal(entry.message, prekey, SEAL_INFO + entry.recipient)
-        envelope = Envelope(to=entry.recipient, prekey_id=prekey.id, ciphertext=sealed).encode()
+        envelope = seal_envelope(entry.message, entry.recipient, destination.prekey).encode()
         route = destination.route
         async with asyncio.timeout(DELIVERY_TIMEOUT_S):
             await self._network.deliver(route.peer_id, route.addrs, envelope)

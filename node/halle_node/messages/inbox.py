@@ -189,7 +189,8 @@ def release_quarantined(conn: Connection, thread: bytes) -> None:
 
 def counts(conn: Connection) -> InboundCounts:
     """Count received messages by state."""
-    by_state = dict(conn.execute(select(table.c.state, func.count()).group_by(table.c.state)).tuples().all())
+    rows = conn.execute(select(table.c.state, func.count()).group_by(table.c.state)).all()
+    by_state = {row[0]: row[1] for row in rows}
     poisoned = conn.execute(select(func.count()).select_from(message_poison)).scalar_one()
     return InboundCounts(
         processed=by_state.get(PROCESSED, 0),

@@ -13,15 +13,13 @@ from sqlalchemy import Connection
 
 from halle_node.db import Database
 from halle_node.messages import inbox, outbox
-from halle_node.messages.courier import SEAL_INFO, Courier, Deliverer, Directory
+from halle_node.messages.courier import Courier, Deliverer, Directory
 from halle_node.messages.inbox import Handler, Inbox, RefusalHook
 from halle_node.messages.route import Destination, Route
 from halle_node.messages.views import InboundCounts, OutgoingMessage, PoisonedMessage
 from halle_protocol.errors import HalleError, RemoteProtocolError
 from halle_protocol.messages import Message
-from halle_protocol.sealing import Envelope, Prekey, unseal
-
-MAX_ENVELOPE_BYTES = 256 * 1024
+from halle_protocol.sealing import MAX_ENVELOPE_BYTES, Envelope, Prekey, open_envelope
 
 
 class KeyRing(Protocol):
@@ -131,8 +129,6 @@ class MessageService:
         if envelope.to != me:
             raise RemoteProtocolError("The envelope is for another store.", code="envelope-misaddressed")
         private, suite = self._keys.prekey_private(envelope.prekey_id)
-        message = Message.decode(unseal(envelope.ciphertext, private, suite, SEAL_INFO + me))
-        if message.to != me:
-            raise RemoteProtocolError("The message is for another store.", code="message-misaddressed")
-        message.verify()
+        message = Message.decode(open_envelope(envelope, private, suite))
+        message.verify(to=me, now=self._clock())
         return message

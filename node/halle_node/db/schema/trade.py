@@ -1,7 +1,7 @@
-"""Tables of the trade room: the cart, orders, the facts they are folded from, and stock set aside for them.
+"""Tables of the trade room: the cart, the orders, the messages they are folded from, and stock set aside for them.
 
-Facts are append-only; only a reorganisation of the chain takes chain facts back. The `folded_*` columns of
-`trade_order` are a cache for lists, rewritten from the fold in the transaction that adds a fact.
+Messages are append-only; chain facts are read from the chain room's own rows. The `folded_*` columns are a cache for
+lists, rewritten from the fold in the transaction that adds a fact.
 """
 
 from __future__ import annotations
@@ -30,14 +30,12 @@ trade_order = Table(
     Column("order_id", LargeBinary(32), nullable=False, unique=True),
     Column("merchant", LargeBinary(20), nullable=False),
     Column("buyer", LargeBinary(20), nullable=False),
-    Column("chain_id", Integer, nullable=False),
-    Column("escrow", LargeBinary(20), nullable=False),
-    Column("terms", LargeBinary),
+    Column("thread", LargeBinary(32), unique=True),
+    Column("terms", LargeBinary),  # absent while a funded order is known from its event alone
     Column("merchant_signature", LargeBinary),
-    Column("document", LargeBinary),
-    Column("request", LargeBinary),
+    Column("request", LargeBinary),  # the buyer's signed order/request; absent until it arrives
     Column("delivery_code", LargeBinary),
-    Column("contact", LargeBinary),
+    Column("funded_tx", LargeBinary),
     Column("merchant_name", Text, nullable=False, default=""),
     Column("customer", Text, nullable=False, default=""),
     Column("title", Text, nullable=False, default=""),
@@ -45,6 +43,7 @@ trade_order = Table(
     Column("total_minor", Integer, nullable=False, default=0),
     Column("currency", Text, nullable=False, default=""),
     Column("problem", Text, nullable=False, default=""),
+    Column("problem_facts", Text, nullable=False, default="[]"),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     Column("folded_status", Text, nullable=False, default=""),
@@ -53,23 +52,21 @@ trade_order = Table(
     Column("folded_returns", Text, nullable=False, default=""),
     Column("folded_open", Boolean, nullable=False, default=True),
     Column("folded_deadline_at", Integer),
-    Index("ix_trade_order_list", "role", "folded_status", "updated_at"),
+    Index("ix_trade_order_role_status", "role", "folded_status"),
+    Index("ix_trade_order_updated", "updated_at"),
 )
 
-trade_fact = Table(
-    "trade_fact",
+trade_message = Table(
+    "trade_message",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("order_key", Text, ForeignKey("trade_order.order_key"), nullable=False),
-    Column("kind", Text, nullable=False),  # message | chain
-    Column("identity", LargeBinary, nullable=False),  # sender+id, or tx hash+log index
-    Column("name", Text, nullable=False),
-    Column("at", Integer, nullable=False),
+    Column("sender", LargeBinary(20), nullable=False),
+    Column("message_id", LargeBinary(16), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("issued", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
-    Column("tx_hash", LargeBinary),
-    Column("block_number", Integer),
-    Column("log_index", Integer),
-    Index("uq_trade_fact_once", "order_key", "kind", "identity", unique=True),
+    Index("uq_trade_message_once", "order_key", "sender", "message_id", unique=True),
 )
 
 trade_transaction = Table(
@@ -85,16 +82,16 @@ trade_transaction = Table(
 trade_certificate = Table(
     "trade_certificate",
     metadata,
-    Column("certificate_id", Integer, primary_key=True, autoincrement=False),
-    Column("order_key", Text, ForeignKey("trade_order.order_key"), nullable=False),
-    Column("content", LargeBinary, nullable=False),
+    Column("certificate_id", LargeBinary(32), primary_key=True),
+    Column("order_id", LargeBinary(32), nullable=False, index=True),
 )
 
+# reserved → taken → returned, or reserved → freed. One row a merchant's order.
 trade_reservation = Table(
     "trade_reservation",
     metadata,
     Column("order_key", Text, ForeignKey("trade_order.order_key"), primary_key=True),
     Column("expires_at", Integer, nullable=False),
-    Column("state", Text, nullable=False),  # reserved | taken | freed
+    Column("state", Text, nullable=False),
     Index("ix_trade_reservation_due", "state", "expires_at"),
 )
