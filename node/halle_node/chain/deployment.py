@@ -1,19 +1,21 @@
-"""Halle's contracts as things to deploy, and where they are on a chain.
-
-Rule: an address follows from the code alone (CREATE2), so it is computed, never asked for; what is asked of the
-chain is only whether the code is there.
-"""
+"""Halle's contracts and the test tokens as things to deploy, in the order they must be created."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import halle_contracts
-from halle_protocol.keys import keccak256
+from halle_contracts import (
+    SALT,
+    SHIPPED,
+    creation_code,
+    encode_call,
+    encode_constructor,
+    predicted_address,
+)
 
-CREATE2_DEPLOYER = bytes.fromhex("4e59b44847b379578588920ca78fbf26c0b4956c")
-SALT = keccak256(b"Halle 1")
-MINT_SELECTOR = keccak256(b"mint(address,uint256)")[:4]
+TEST_TOKEN = "TestToken"  # noqa: S105 the name of a contract
+# Play money in the two shapes real tokens have: few decimals (USDC, EURC) and many (EURe, DAI).
+TEST_TOKENS = (("Test Euro", "tEUR", 6), ("Test Euro 18", "tEURe", 18))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +23,32 @@ class Deployable:
     """One contract and the call that creates it. `decimals` is set for tokens."""
 
     name: str
-    init_code: bytes
+    code: bytes
     decimals: int | None = None
 
     @property
     def address(self) -> bytes:
-        return keccak256(b"\xff" + CREATE2_DEPLOYER + SALT + keccak256(self.init_code))[12:]
+        return predicted_address(self.name, code=self.code)
 
     @property
     def deployer_call(self) -> bytes:
-        return SALT + self.init_code
+        return SALT + self.code
 
 
 def deployables(*, with_test_tokens: bool) -> list[Deployable]:
     """Return what belongs on a chain, in the order it must be created."""
-    if not hasattr(halle_contracts, "artifact"):
-        return []
-    raise AssertionError
+    contracts = [Deployable(name, creation_code(name)) for name in SHIPPED]
+    return contracts + play_money() if with_test_tokens else contracts
+
+
+def play_money() -> list[Deployable]:
+    """Return the tokens of chains whose money is worth nothing."""
+    return [
+        Deployable(symbol, encode_constructor(TEST_TOKEN, name, symbol, decimals), decimals)
+        for name, symbol, decimals in TEST_TOKENS
+    ]
 
 
 def mint_call(to: bytes, amount: int) -> bytes:
     """Return the calldata that makes a test token pay `to`."""
-    return MINT_SELECTOR + bytes(12) + to + amount.to_bytes(32, "big")
+    return encode_call(TEST_TOKEN, "mint", to, amount)

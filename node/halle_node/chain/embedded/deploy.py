@@ -5,9 +5,9 @@ Rule: contracts come by CREATE2 through the common deployer, so they have here t
 
 from __future__ import annotations
 
+from halle_contracts import DEPLOYER_ADDRESS
 from halle_node.chain.deployment import Deployable, deployables, mint_call
 from halle_node.chain.embedded.genesis import (
-    CREATE2_DEPLOYER,
     FAUCET_ADDRESS,
     FAUCET_GRANT_WEI,
     FAUCET_KEY,
@@ -42,7 +42,7 @@ class Deployment:
     def _ensure(self, contract: Deployable) -> None:
         if self._chain.head_state().get_code(contract.address):
             return
-        self._send(CREATE2_DEPLOYER, contract.deployer_call, 0, gas=GAS_LIMIT // 2)
+        self._send(DEPLOYER_ADDRESS, contract.deployer_call, 0, gas=GAS_LIMIT // 2)
         if not self._chain.head_state().get_code(contract.address):
             raise RuntimeError(f"{contract.name} was not created")
 
