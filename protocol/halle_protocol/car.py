@@ -1,6 +1,7 @@
-"""A CAR is a list of roots and then blocks; a reader hands out only blocks that hash to their names, within budgets.
+"""A CAR is a list of roots and then blocks; a reader hands out only verified blocks, within budgets.
 
-CARv1: `varint(length) header`, then `varint(length) CID data` for each block. The order of blocks is the writer's.
+CARv1: `varint(length) header`, then `varint(length) CID data` for each block. The order of blocks is the
+writer's.
 Spec: docs/spec/01-bytes.md, section CAR.
 """
 
@@ -49,7 +50,7 @@ def read(data: bytes | Iterable[bytes], *, max_blocks: int, max_bytes: int) -> C
 
     Raises: RemoteProtocolError "car-…", "cid-mismatch", "block-too-large", here or while iterating.
     """
-    pieces = iter((data,) if isinstance(data, bytes | bytearray | memoryview) else data)
+    pieces = iter((data,) if isinstance(data, bytes) else data)
     reader = CarReader(max_blocks=max_blocks, max_bytes=max_bytes)
     first: list[tuple[CID, bytes]] = []
     for piece in pieces:

@@ -1,12 +1,14 @@
 """The same keys and values always give the same tree and root, whatever the order of insertion or removal.
 
-A Merkle search tree. The level of a key is the number of leading zero nibbles of its sha2-256, so a page holds about
-15 keys and 10,000 listings are four levels. A page of level n holds exactly the keys of level n in its range; between
-them it links the non-empty pages that hold the rest. Pages of nothing exist only as the root of an empty catalog.
-Every page is checked when it is read: its hash, its shape, its level, its order and its range, so a root names one
-set of entries and a hostile page is refused. Spec: docs/spec/03-catalog.md.
+A Merkle search tree. The level of a key is the number of leading zero nibbles of its sha2-256, so a page
+holds about 15 keys and 10,000 listings are four levels. A page of level n holds exactly the keys of level n
+in its range; between them it links the non-empty pages that hold the rest. Pages of nothing exist only as
+the root of an empty catalog. Every page is checked when it is read: its hash, its shape, its level, its
+order and its range, so a root names one set of entries and a hostile page is refused.
+Spec: docs/spec/03-catalog.md.
 
-The file is over the house's aim because one tree is one idea: page form, edits and walks share their invariants.
+The file is over the house's aim because one tree is one idea: page form, edits and walks share their
+invariants.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ Change = tuple[CID | None, CID | None]
 
 @dataclass(frozen=True)
 class Tree:
-    """A catalog's root and the pages made for it: all of them after `build`, only the new ones after `update`."""
+    """A root and the pages made for it: all of them after `build`, only the new ones after `update`."""
 
     root: CID
     blocks: dict[CID, bytes] = field(repr=False)
@@ -42,13 +44,13 @@ class Tree:
 
 @dataclass(frozen=True)
 class Diff:
-    """What differs between two catalogs. Shape: key → (value before or None, value after or None), in key order."""
+    """What differs between two catalogs. Shape: key → (value before, value after), None where absent."""
 
     changed: dict[str, Change]
 
 
 class _Page:
-    """One page in memory: `children[i]` lies before `keys[i]`; a child is a CID until it is read or changed."""
+    """A page in memory: `children[i]` lies before `keys[i]`; a child is a CID until read or changed."""
 
     __slots__ = ("children", "keys", "level", "values")
 
@@ -62,7 +64,7 @@ class _Page:
 _Ref = _Page | CID | None
 
 
-# --- keys ----------------------------------------------------------------------------------------------------
+# --- keys ----------------------------------------------------------------------------------------------
 
 
 def key_level(key: str) -> int:
@@ -79,7 +81,7 @@ def check_key(key: str) -> None:
         raise LocalProtocolError(
             f"{key[:80]!r} cannot be a catalog key.",
             code="catalog-key",
-            hint=f"Use 1 to {MAX_KEY_BYTES} bytes of text without control characters, such as listing/blue-shirt.",
+            hint=f"Use 1 to {MAX_KEY_BYTES} bytes of printable text, such as listing/blue-shirt.",
         )
 
 
@@ -98,7 +100,7 @@ def _level_of(key: bytes) -> int:
     return 64 - (int.from_bytes(digest, "big").bit_length() + 3) // 4
 
 
-# --- the page's bytes ----------------------------------------------------------------------------------------
+# --- the page's bytes ----------------------------------------------------------------------------------
 
 
 def _encode_page(page: _Page, left: CID | None, after: list[CID | None]) -> bytes:
@@ -112,7 +114,7 @@ def _encode_page(page: _Page, left: CID | None, after: list[CID | None]) -> byte
     block = dagcbor.encode({"entries": entries, "left": left, "level": page.level, "type": PAGE_TYPE})
     if len(block) > MAX_PAGE_BYTES:
         raise LocalProtocolError(
-            f"A catalog page of {len(page.keys)} keys takes {len(block)} bytes; the limit is {MAX_PAGE_BYTES}.",
+            f"A page of {len(page.keys)} keys takes {len(block)} bytes; the limit is {MAX_PAGE_BYTES}.",
             code="catalog-page-too-large",
             hint="Use shorter keys.",
         )
@@ -124,7 +126,9 @@ def _decode_page(block: bytes) -> _Page:
         _refuse("catalog-page-too-large", f"A catalog page of {len(block)} bytes is over {MAX_PAGE_BYTES}.")
     raw = dagcbor.decode(block, max_bytes=MAX_PAGE_BYTES)
     if not isinstance(raw, dict) or raw.keys() != {"entries", "left", "level", "type"}:
-        _refuse("catalog-page", "A catalog page does not have exactly the fields entries, left, level and type.")
+        _refuse(
+            "catalog-page", "A catalog page does not have exactly the fields entries, left, level and type."
+        )
     if raw["type"] != PAGE_TYPE:
         _refuse("catalog-page", f"A catalog page is of type {raw['type']!r}, not {PAGE_TYPE}.")
     level, left, entries = raw["level"], raw["left"], raw["entries"]
@@ -175,9 +179,9 @@ def _decode_key(encoded: bytes) -> str:
 
 
 def _checked_child(child: Any) -> CID | None:
-    if child is None or (isinstance(child, CID) and child.codec == DAG_CBOR):
-        return child
-    _refuse("catalog-page", "A link to a catalog page is not a DAG-CBOR CID.")
+    if child is not None and not (isinstance(child, CID) and child.codec == DAG_CBOR):
+        _refuse("catalog-page", "A link to a catalog page is not a DAG-CBOR CID.")
+    return child
 
 
 def _shared_prefix(a: bytes, b: bytes) -> int:
@@ -225,7 +229,7 @@ def _load(cid: CID, get: Get, place: _Place = _ROOT) -> _Page:
     return page
 
 
-# --- building and changing -----------------------------------------------------------------------------------
+# --- building and changing -----------------------------------------------------------------------------
 
 
 def build(items: Mapping[str, CID]) -> Tree:
@@ -361,7 +365,7 @@ def _no_page(cid: CID) -> bytes:
     raise AssertionError(f"building reads no page, but {cid} was asked for")
 
 
-# --- reading -------------------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------------
 
 
 def lookup(root: CID, key: str, get: Get) -> CID | None:
@@ -432,8 +436,9 @@ def walk_changes(
 ) -> Generator[list[CID], None, Diff]:
     """Yield the page CIDs to fetch, a batch for each level; return the Diff when nothing is left to fetch.
 
-    Before it resumes the generator, the caller stores the batch's pages where `get` finds them. The old catalog must
-    be complete. Without `has`, a page counts as missing when `get` raises Unavailable or KeyError.
+    Before it resumes the generator, the caller stores the batch's pages where `get` finds them. The old
+    catalog must be complete. Without `has`, a page counts as missing when `get` raises Unavailable or
+    KeyError.
     Raises: RemoteProtocolError "catalog-…", "catalog-too-many-pages".
     """
     walk = _Walk(old_root, new_root, get, max_pages)
@@ -449,8 +454,8 @@ def walk_changes(
 class _Walk:
     """Descend two trees at once, highest level first, leaving out every page that both have.
 
-    A page that both trees hold is found in both before its level is reached, because its parents are higher. So only
-    pages that differ are expanded, and what lies below an equal page is never read.
+    A page that both trees hold is found in both before its level is reached, because its parents are
+    higher. So only pages that differ are expanded, and what lies below an equal page is never read.
     """
 
     def __init__(self, old_root: CID | None, new_root: CID, get: Get, max_pages: int) -> None:
@@ -479,7 +484,7 @@ class _Walk:
             _refuse("catalog-too-many-pages", "The catalog changed in more pages than this walk may read.")
 
     def _open_highest(self) -> int:
-        """Read pages until the highest possible level has only pages whose level is known. Shape: that level."""
+        """Read pages until every one that may be of the highest level is known. Shape: that level."""
         sides = (self.pending_old, self.pending_new)
         while True:
             level = max(pending.level for side in sides for pending in side.values())
@@ -551,4 +556,6 @@ def _always(_: CID) -> bool:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise RemoteProtocolError(message, code=code, hint="Refuse this catalog; the store must publish it again.")
+    raise RemoteProtocolError(
+        message, code=code, hint="Refuse this catalog; the store must publish it again."
+    )

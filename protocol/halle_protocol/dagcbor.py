@@ -1,9 +1,10 @@
-"""One value has one encoding, and every other spelling of it is refused: what is signed can be re-made from what is read.
+"""One value has one encoding, and every other spelling of it is refused, because signatures cover bytes.
 
-Strict DAG-CBOR: shortest heads, definite lengths, text keys sorted by length and then by bytes, no duplicate keys,
-valid UTF-8, links as tag 42 over a known CID; floats, undefined and every other tag do not exist here.
-Decoding is one recursive function per value, bounded by `max_depth`, written for speed: it reads forwards only, and
-a read past the end shows as an index error or as a final position beyond the end, never as a short value.
+Strict DAG-CBOR: shortest heads, definite lengths, text keys sorted by length and then by bytes, no
+duplicate keys, valid UTF-8, links as tag 42 over a known CID; floats, undefined and every other tag do not
+exist here. Decoding is one recursive function per value, bounded by `max_depth`, written for speed: it
+reads forwards only, and a read past the end shows as an index error or as a final position beyond the end,
+never as a short value.
 Spec: docs/spec/01-bytes.md, section DAG-CBOR.
 """
 
@@ -28,11 +29,12 @@ _LINK_HEAD: Final = b"\xd8\x2a\x58\x25\x00"  # tag 42, then 37 bytes: a zero (mu
 _pack_u16 = struct.Struct(">H").pack
 _pack_u32 = struct.Struct(">I").pack
 _pack_u64 = struct.Struct(">Q").pack
+_SIMPLE: Final = {0xF4: False, 0xF5: True, 0xF6: None}
 _MINIMUM: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 
 
 def encode(value: object) -> bytes:
-    """Return the one canonical encoding of None, bool, int, str, bytes, CID, list, tuple and dict with text keys.
+    """Return the one canonical encoding of None, bool, int, str, bytes, CID, list, tuple or dict.
 
     Raises: LocalProtocolError "cbor-type", "cbor-int-range", "cbor-utf8", "cbor-too-deep", "cid-malformed".
     """
@@ -254,17 +256,13 @@ def _argument(b: bytes, i: int, info: int) -> tuple[int, int]:
 def _simple_or_link(b: bytes, i: int, first: int) -> tuple[Any, int]:
     if first == 0xD8:
         return _link(b, i - 1)
-    if first == 0xF5:
-        return True, i
-    if first == 0xF4:
-        return False, i
-    if first == 0xF6:
-        return None, i
+    if first in _SIMPLE:
+        return _SIMPLE[first], i
     if first in (0xF9, 0xFA, 0xFB):
         _refuse("cbor-float", "Floating point numbers are not allowed; use whole minor units.")
     if first == 0xFF:
         _refuse("cbor-indefinite", "A break without an indefinite-length value is not allowed.")
-    _refuse("cbor-simple", f"The simple value 0x{first:02x} is not allowed.")
+    raise _refusal("cbor-simple", f"The simple value 0x{first:02x} is not allowed.")
 
 
 def _link(b: bytes, i: int) -> tuple[CID, int]:
@@ -292,8 +290,14 @@ def _truncated(b: bytes) -> NoReturn:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise RemoteProtocolError(message, code=code, hint="The sender must write canonical DAG-CBOR.")
+    raise _refusal(code, message)
+
+
+def _refusal(code: str, message: str) -> RemoteProtocolError:
+    return RemoteProtocolError(message, code=code, hint="The sender must write canonical DAG-CBOR.")
 
 
 def _unencodable(code: str, message: str) -> LocalProtocolError:
-    return LocalProtocolError(message, code=code, hint="Use text keys, whole numbers, text, bytes, links and lists.")
+    return LocalProtocolError(
+        message, code=code, hint="Use text keys, whole numbers, text, bytes, links and lists."
+    )

@@ -1,8 +1,8 @@
-"""An IPNS record says which path a key points to, until when; only the V2 signature and the signed data count.
+"""An IPNS record says where a key points, until when; only the V2 signature and the signed data count.
 
-Records carry the V1 fields as well, so that every reader of the public network accepts them; a reader here checks
-that they repeat the signed data and trusts nothing outside it. Names are Ed25519 keys, written in base36 (k51…).
-The clock is an argument. Spec: docs/spec/02-ipns.md.
+Records carry the V1 fields as well, so that every reader of the public network accepts them; a reader here
+checks that they repeat the signed data and trusts nothing outside it. Names are Ed25519 keys, written in
+base36 (k51…). The clock is an argument. Spec: docs/spec/02-ipns.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NAME_LENGTH: Final = 62
 
 # Protobuf fields of an IpnsEntry and the signed map's key each of them repeats.
-_VALUE, _SIGNATURE_V1, _VALIDITY_TYPE, _VALIDITY, _SEQUENCE, _TTL, _PUBLIC_KEY, _SIGNATURE_V2, _DATA = range(1, 10)
+_VALUE, _SIGNATURE_V1, _VALIDITY_TYPE, _VALIDITY, _SEQUENCE, _TTL, _PUBLIC_KEY, _SIGNATURE_V2, _DATA = range(
+    1, 10
+)
 _REPEATS: Final = {
     _VALUE: "Value",
     _VALIDITY_TYPE: "ValidityType",
@@ -197,7 +199,7 @@ def _validity_text(unix_s: int) -> str:
 
 
 def _parse_validity(text: str) -> int:
-    """Read an RFC 3339 time of any sub-second precision; the fraction is dropped, so a record never lives longer."""
+    """Read an RFC 3339 time; the fraction is dropped, so that a record never lives longer."""
     head, rest = text[:19], text[19:]
     if rest.startswith("."):
         rest = rest[1:].lstrip("0123456789")
@@ -231,14 +233,15 @@ def _read_fields(record: bytes) -> dict[int, Any]:
 
 def _read_varint(data: bytes, i: int) -> tuple[int, int]:
     number = shift = 0
-    while i < len(data) and shift < 70:
+    byte = 0x80
+    while byte >= 0x80:
+        if i >= len(data) or shift > 63:
+            _refuse("ipns-malformed", "A number in the record is cut off or too long.")
         byte = data[i]
         i += 1
         number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, i
         shift += 7
-    _refuse("ipns-malformed", "A number in the record is cut off or too long.")
+    return number, i
 
 
 def _varint(number: int) -> bytes:

@@ -1,9 +1,10 @@
-"""Two nodes find which items each of them lacks, by comparing fingerprints of ranges and splitting those that differ.
+"""Two nodes find which items each lacks, by comparing fingerprints of ranges and splitting what differs.
 
-Items are ordered by timestamp and then id. The first side drives: `initiate`, then `absorb` for every answer until it
-gives no further message; the other side only answers with `respond` and keeps no state, so a stranger costs it no
-memory. Every message stays within a size limit: what does not fit is left as one fingerprint for the next round.
-The wire format is the Negentropy protocol, version 1 (0x61), so that other implementations can take part.
+Items are ordered by timestamp and then id. The first side drives: `initiate`, then `absorb` for every
+answer until it gives no further message; the other side only answers with `respond` and keeps no state, so
+a stranger costs it no memory. Every message stays within a size limit: what does not fit is left as one
+fingerprint for the next round. The wire format is the Negentropy protocol, version 1 (0x61), so that other
+implementations can take part.
 Spec: docs/spec/04-reconciliation.md.
 """
 
@@ -49,14 +50,14 @@ class _Chunk(NamedTuple):
     total: int
 
 
-# --- the set -------------------------------------------------------------------------------------------------
+# --- the set -------------------------------------------------------------------------------------------
 
 
 class ItemSet:
-    """A sorted set of items with cheap fingerprints: edits cost one chunk, a range costs two and a prefix sum.
+    """A sorted set of items: an edit costs one chunk, a fingerprint two chunks and a prefix sum.
 
-    `copy` is a snapshot that costs one list of chunks; chunks are shared and never changed, so a snapshot may be read
-    in another thread.
+    `copy` is a snapshot that costs one list of chunks; chunks are shared and never changed, so a snapshot
+    may be read in another thread.
     """
 
     __slots__ = ("_chunks", "_counts", "_sums")
@@ -182,7 +183,7 @@ def _key(item: Item) -> bytes:
     timestamp, identity = item
     if not 0 <= timestamp <= MAX_TIMESTAMP or len(identity) != ID_BYTES:
         raise LocalProtocolError(
-            f"An item needs a 64-bit timestamp and an id of 32 bytes, not {timestamp} and {len(identity)} bytes.",
+            f"An item is a 64-bit timestamp and 32 bytes, not {timestamp} and {len(identity)} bytes.",
             code="sync-item",
             hint="Use unix seconds and a sha2-256 digest.",
         )
@@ -193,7 +194,7 @@ def _item(key: bytes) -> Item:
     return Item(int.from_bytes(key[:8], "big"), key[8:])
 
 
-# --- the three steps -----------------------------------------------------------------------------------------
+# --- the three steps -----------------------------------------------------------------------------------
 
 
 def initiate(items: ItemSet, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
@@ -227,8 +228,8 @@ def absorb(
 ) -> tuple[bytes | None, list[bytes], list[bytes]]:
     """Return what the asking side learns from an answer, and its next message.
 
-    Shape: (next message, or None when both sides are compared; ids only we have; ids only they have). When messages
-    were full, a later round may give an id again: collect them in sets.
+    Shape: (next message, or None when both sides are compared; ids only we have; ids only they have). When
+    messages were full, a later round may give an id again: collect them in sets.
     Raises: RemoteProtocolError "sync-malformed", "sync-version", "sync-too-large".
     """
     parts = list(_parts(items, message))
@@ -274,15 +275,17 @@ def _split(out: _Writer, items: ItemSet, start: int, end: int, bound: bytes) -> 
     if count < 2 * SPLIT:
         out.ids(start, end, bound)
         return
+    each, extra = divmod(count, SPLIT)
     for i in range(SPLIT):
-        part_start, part_end = start + count * i // SPLIT, start + count * (i + 1) // SPLIT
+        part_end = start + each + (i < extra)
         upper = bound if i == SPLIT - 1 else _between(items, part_end)
-        if not out.fingerprint(part_start, part_end, upper):
+        if not out.fingerprint(start, part_end, upper):
             return
+        start = part_end
 
 
 def _between(items: ItemSet, rank: int) -> bytes:
-    """Return the shortest bound that has the item of this rank on its right and the one before on its left."""
+    """Return the shortest bound between the item of this rank and the one before it."""
     left, right = items._key_at(rank - 1), items._key_at(rank)
     assert left is not None
     assert right is not None
@@ -292,14 +295,15 @@ def _between(items: ItemSet, rank: int) -> bytes:
     return right[: shared + 1]
 
 
-# --- the bytes -----------------------------------------------------------------------------------------------
+# --- the bytes -----------------------------------------------------------------------------------------
 
 
 class _Writer:
     """Collect ranges in order, each up to a bound, and stop before the message grows over its limit.
 
-    Neighbouring ranges that say nothing are joined into one skip, and the last of them is left out. When a range does
-    not fit, everything from its start to the end of the last range asked about becomes one fingerprint.
+    Neighbouring ranges that say nothing are joined into one skip, and the last of them is left out. When a
+    range does not fit, everything from its start to the end of the last range asked about becomes one
+    fingerprint.
     """
 
     def __init__(self, items: ItemSet, max_message_bytes: int, asked: Sequence[_Part] = ()) -> None:
@@ -427,14 +431,13 @@ class _Reader:
     def varint(self) -> int:
         """Return a number written in base 128, most significant digit first, in its shortest form."""
         number = 0
-        for position in range(10):
+        byte = 0x80
+        while byte >= 0x80:
             byte = self.take(1)[0]
-            if position == 0 and byte == 0x80:
-                break
             number = number << 7 | byte & 0x7F
-            if byte < 0x80 and number >> 64 == 0:
-                return number
-        _refuse("sync-malformed", "A number is too long or not in its shortest form.")
+            if (byte == 0x80 and number == 0) or number >> 64:
+                _refuse("sync-malformed", "A number is too long or not in its shortest form.")
+        return number
 
     def bound(self) -> bytes:
         """Return the next bound as the key prefix it stands for."""
@@ -465,4 +468,6 @@ def _varint(number: int) -> bytes:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise RemoteProtocolError(message, code=code, hint="The peer must send a whole Negentropy version 1 message.")
+    raise RemoteProtocolError(
+        message, code=code, hint="The peer must send a whole Negentropy version 1 message."
+    )

@@ -1,9 +1,10 @@
 """The same file gives the same CID everywhere: profile unixfs-v1-2025, and nothing optional.
 
-1 MiB chunks as raw leaves, balanced tree of at most 1024 links a node, CIDv1 sha2-256, no mode, no mtime. A file of
-up to 1 MiB is one raw block, so its CID is the hash of the file. Directories are basic ones of at most 256 KiB;
-larger ones must be split by the caller, because readers of sharded directories are rare outside Kubo.
-Reading is strict and bounded: depth, number of blocks and bytes are limited before memory is used.
+1 MiB chunks as raw leaves, balanced tree of at most 1024 links a node, CIDv1 sha2-256, no mode, no mtime. A
+file of up to 1 MiB is one raw block, so its CID is the hash of the file. Directories are basic ones of at
+most 256 KiB; larger ones must be split by the caller, because readers of sharded directories are rare
+outside Kubo. Reading is strict and bounded: depth, number of blocks and bytes are limited before memory is
+used.
 Spec: docs/spec/01-bytes.md, sections DAG-PB and UnixFS.
 """
 
@@ -29,7 +30,7 @@ Get = Callable[[CID], bytes]
 
 
 class Link(NamedTuple):
-    """One edge of a DAG-PB node. Units: `tsize` counts the bytes of all blocks below, as the writer claims."""
+    """One edge of a DAG-PB node. Units: `tsize` is the bytes of all blocks below, as the writer claims."""
 
     cid: CID
     name: str
@@ -54,7 +55,7 @@ class _Entry:
     block_sizes: tuple[int, ...]
 
 
-# --- writing -------------------------------------------------------------------------------------------------
+# --- writing -------------------------------------------------------------------------------------------
 
 
 def build_file(data: bytes) -> Built:
@@ -91,7 +92,7 @@ def build_directory(entries: Mapping[str, Built | tuple[CID, int]]) -> Built:
     block = encode_node(links, _field(1, 0) + _varint(_TYPE_DIRECTORY))
     if len(block) > MAX_DIRECTORY_BYTES:
         raise LocalProtocolError(
-            f"A directory of {len(entries)} names takes {len(block)} bytes; the limit is {MAX_DIRECTORY_BYTES}.",
+            f"A directory of {len(entries)} names takes {len(block)} bytes, over {MAX_DIRECTORY_BYTES}.",
             code="unixfs-directory-too-large",
             hint="Spread the names over subdirectories.",
         )
@@ -148,7 +149,7 @@ def _bytes_field(number: int, data: bytes) -> bytes:
     return _field(number, 2) + _varint(len(data)) + data
 
 
-# --- reading -------------------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------------
 
 
 def links(cid: CID, block: bytes) -> list[CID]:
@@ -240,7 +241,9 @@ def _read_into(out: list[bytes], cid: CID, get: Get, budget: _Budget, depth: int
     for link, claimed in zip(node_links, entry.block_sizes, strict=True):
         # The claim is checked before the child is read, so a lie about sizes cannot cost a download.
         if not 0 < claimed <= budget.bytes_left:
-            _refuse("unixfs-too-large", f"{cid} claims a part of {claimed} bytes, over the limit of this read.")
+            _refuse(
+                "unixfs-too-large", f"{cid} claims a part of {claimed} bytes, over the limit of this read."
+            )
         if _read_into(out, link.cid, get, budget, depth - 1) != claimed:
             _refuse("unixfs-sizes", f"{link.cid} is not of the size {claimed} that {cid} claims.")
         total += claimed
@@ -389,4 +392,6 @@ def _cbor_links(value: object) -> Iterator[CID]:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise RemoteProtocolError(message, code=code, hint="Ask another peer, or have the publisher import it again.")
+    raise RemoteProtocolError(
+        message, code=code, hint="Ask another peer, or have the publisher import it again."
+    )
