@@ -21,6 +21,8 @@ from halle_protocol.errors import HalleError, Refused
 log = logging.getLogger("halle_node.p2p")
 
 MAX_REMEMBERED = 128
+_SETTLE_S = 0.05
+_RECHECK_S = 5.0
 
 
 class AddressBook:
@@ -89,6 +91,8 @@ class Dialer:
                     nursery.start_soon(self._dial, peer)
             with trio.move_on_after(self._pause_s()):
                 await self._wake.wait()
+                # The library tells of a lost connection before it forgets it.
+                await trio.sleep(_SETTLE_S)
 
     def _candidates(self) -> list[str]:
         connected = len(self._wire.host.get_connected_peers())
@@ -105,7 +109,7 @@ class Dialer:
         """Sleep until the next attempt is due; a lost connection wakes us earlier."""
         now = trio.current_time()
         waits = [self._attempts[p].due - now for p in self._candidates() if p in self._attempts]
-        return max(0.05, min(waits, default=self._config.reconnect_max_s))
+        return max(_SETTLE_S, min([*waits, _RECHECK_S]))
 
     async def _dial(self, peer: str) -> None:
         addrs = [a for a in (self._bootstrap.get(peer), self._book.addrs.get(peer)) if a]

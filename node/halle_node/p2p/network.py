@@ -1,7 +1,7 @@
 """The network as the node uses it, on asyncio. It may die without the node: it is restarted with backoff.
 
-While it is down every call raises `P2PStopped`, an `Unavailable`; web faces, chain and orders go on. libp2p is
-imported in the network thread, so that importing this package stays quick.
+While it is down every call raises `P2PStopped`, an `Unavailable`; web faces, chain and orders go on. libp2p
+is imported in the network thread, so that importing this package stays quick.
 """
 
 from __future__ import annotations

@@ -107,6 +107,7 @@ class Session:
             trio.open_nursery() as nursery,
         ):
             try:
+                self.nursery = nursery
                 await self._start(nursery)
                 ready(self)
                 await trio.sleep_forever()
