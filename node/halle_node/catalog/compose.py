@@ -24,7 +24,9 @@ def _checked(model: type[Model], body: Body, what: str) -> Body:
     try:
         model.from_body(body)
     except RemoteProtocolError as exc:
-        raise Refused(f"{what}: {exc.message}", code="document-invalid", hint="Correct it, then publish again.") from exc
+        raise Refused(
+            f"{what}: {exc.message}", code="document-invalid", hint="Correct it, then publish again."
+        ) from exc
     return body
 
 
@@ -56,7 +58,9 @@ def listing_body(
     public_place = [places.get(id(one)) for one in photos]
     levels = {one.sku: one for one in shelf}
     titles = {form.language: form.title} | {key: one.title for key, one in form.translations.items()}
-    descriptions = {form.language: form.description} | {key: one.description for key, one in form.translations.items()}
+    descriptions = {form.language: form.description} | {
+        key: one.description for key, one in form.translations.items()
+    }
     body = {
         "handle": form.handle,
         "kind": form.kind,
@@ -195,7 +199,11 @@ def _rate(rate: RateForm, language: str) -> Body:
 
 def policy_body(kind: str, texts: Mapping[str, str], language: str) -> Body:
     """The body of halle/policy/1."""
-    body = {"kind": kind, "title": _texts({language: kind.capitalize()}, language), "text": _texts(texts, language)}
+    body = {
+        "kind": kind,
+        "title": _texts({language: kind.capitalize()}, language),
+        "text": _texts(texts, language),
+    }
     return _checked(Policy, _filled(body), f"policy {kind}")
 
 

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
 from halle_node.catalog import stock
 from halle_node.catalog.product import Photo, ProductDetail, ProductForm, ProductSummary, StockLevel
 from halle_node.catalog.stored import dump, photo_value, product_form, product_text
 from halle_node.db.schema.catalog import media, photo, product, published
 from halle_protocol.cid import CID
 from halle_protocol.errors import Refused
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 LISTING_PREFIX = "listing/"
 
@@ -40,12 +41,9 @@ def write_many(connection: Connection, drafts: Sequence[Draft], now: int) -> Non
     changed = {name: statement.excluded[name] for name in _REPLACED}
     changed |= {"revision": product.c.revision + 1, "removed_at": None}
     connection.execute(statement.on_conflict_do_update(index_elements=["handle"], set_=changed), rows)
-    stock.declare(
-        connection, _shelves(drafts), replaced=[draft.form.handle for draft in drafts]
-    )
-    for draft in drafts:
-        if draft.photos is not None:
-            replace_photos(connection, draft.form.handle, draft.photos)
+    stock.declare(connection, _shelves(drafts), replaced=[draft.form.handle for draft in drafts])
+    pictured = {draft.form.handle: draft.photos for draft in drafts if draft.photos is not None}
+    replace_photos(connection, pictured)
 
 
 _REPLACED = ("title", "vendor", "product_type", "status", "words", "form", "updated_at")
@@ -78,39 +76,51 @@ def _shelves(drafts: Iterable[Draft]) -> list[StockLevel]:
     ]
 
 
-def replace_photos(connection: Connection, handle: str, photos: Sequence[Photo]) -> None:
-    """Make the product's pictures the ones given, in this order."""
-    connection.execute(delete(photo).where(photo.c.handle == handle))
-    for position, one in enumerate(photos):
-        if one.cid is not None:
-            remember_media(connection, one)
-        connection.execute(
-            insert(photo).values(
-                handle=handle,
-                position=position,
-                cid=None if one.cid is None else bytes(one.cid),
-                alt=dump(dict(one.alt)),
-                source=one.source,
-            )
-        )
+def replace_photos(connection: Connection, pictured: Mapping[str, Sequence[Photo]]) -> None:
+    """Make the pictures of each product the ones given, in this order."""
+    connection.execute(delete(photo).where(photo.c.handle.in_(list(pictured))))
+    everything = [
+        (handle, place, one) for handle, photos in pictured.items() for place, one in enumerate(photos)
+    ]
+    stored = [_media_row(one) for _, _, one in everything if one.cid is not None]
+    if stored:
+        connection.execute(insert(media).on_conflict_do_nothing(), stored)
+    if everything:
+        rows = [
+            {
+                "handle": handle,
+                "position": place,
+                "cid": None if one.cid is None else bytes(one.cid),
+                "alt": dump(dict(one.alt)),
+                "source": one.source,
+            }
+            for handle, place, one in everything
+        ]
+        connection.execute(insert(photo), rows)
 
 
-def remember_media(connection: Connection, one: Photo) -> None:
-    """Keep what is known of a stored picture."""
-    values = {
+def _media_row(one: Photo) -> dict[str, Any]:
+    return {
         "cid": bytes(one.cid or b""),
         "thumb": bytes(one.thumb) if one.thumb else None,
         "mime": one.mime,
         "width": one.width,
         "height": one.height,
     }
-    connection.execute(insert(media).values(values).on_conflict_do_nothing())
 
 
 def photos_of(connection: Connection, handle: str) -> tuple[Photo, ...]:
     """The product's pictures in order."""
     query = (
-        select(photo.c.cid, photo.c.alt, photo.c.source, media.c.thumb, media.c.mime, media.c.width, media.c.height)
+        select(
+            photo.c.cid,
+            photo.c.alt,
+            photo.c.source,
+            media.c.thumb,
+            media.c.mime,
+            media.c.width,
+            media.c.height,
+        )
         .select_from(photo.outerjoin(media, photo.c.cid == media.c.cid))
         .where(photo.c.handle == handle)
         .order_by(photo.c.position)
@@ -154,7 +164,9 @@ def need(connection: Connection, handle: str) -> Row[Any]:
     row = find(connection, handle)
     if row is None:
         raise Refused(
-            f"There is no product {handle[:120]}.", code="product-unknown", hint="Look it up in the list of products."
+            f"There is no product {handle[:120]}.",
+            code="product-unknown",
+            hint="Look it up in the list of products.",
         )
     return row
 
@@ -173,7 +185,9 @@ def detail(connection: Connection, handle: str) -> ProductDetail:
     Raises: Refused("product-unknown").
     """
     row, shelf = need(connection, handle), stock.levels(connection, handle)
-    cid = connection.execute(select(published.c.cid).where(published.c.key == LISTING_PREFIX + handle)).scalar()
+    cid = connection.execute(
+        select(published.c.cid).where(published.c.key == LISTING_PREFIX + handle)
+    ).scalar()
     return ProductDetail(
         handle=handle,
         form=live_form(row, shelf),
@@ -202,7 +216,13 @@ def count(connection: Connection, query: str, status: str | None, removed: bool)
 
 
 def summaries(
-    connection: Connection, query: str, offset: int, limit: int, *, status: str | None = None, removed: bool = False
+    connection: Connection,
+    query: str,
+    offset: int,
+    limit: int,
+    *,
+    status: str | None = None,
+    removed: bool = False,
 ) -> list[ProductSummary]:
     """One page of the product list, newest change first."""
     rows = connection.execute(

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+
 from halle_protocol.errors import Refused, Unavailable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -21,7 +22,15 @@ MAX_REDIRECTS = 3
 # Ranges that carry an IPv4 address inside, or lead to a machine chosen by whoever wrote the address.
 _TRANSLATED = tuple(
     ipaddress.ip_network(text)
-    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96", "fec0::/10")
+    for text in (
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+        "::/96",
+        "::ffff:0:0:0/96",
+        "fec0::/10",
+    )
 )
 
 
@@ -86,7 +95,9 @@ class ImageFetcher:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=8, limit_per_host=4, socket_factory=self._socket, force_close=True)
+            connector = aiohttp.TCPConnector(
+                limit=8, limit_per_host=4, socket_factory=self._socket, force_close=True
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=self._timeout,

@@ -90,7 +90,9 @@ class PhotoStudio:
         process = await self._running()
         stdin, stdout = process.stdin, process.stdout
         if stdin is None or stdout is None:
-            raise Unavailable("The picture process has no pipes.", code="image-worker-failed", hint="Try again.")
+            raise Unavailable(
+                "The picture process has no pipes.", code="image-worker-failed", hint="Try again."
+            )
         self._in_step = False
         stdin.write(struct.pack(">I", len(data)))
         stdin.write(data)
@@ -111,7 +113,13 @@ class PhotoStudio:
             pipe = asyncio.subprocess.PIPE
             # -I keeps the environment and the current folder out of the worker.
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", str(WORKER), stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env={}
+                sys.executable,
+                "-I",
+                str(WORKER),
+                stdin=pipe,
+                stdout=pipe,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={},
             )
             self._served = 0
         self._served += 1

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
 from halle_node.catalog.product import StockLevel
 from halle_node.db.schema.catalog import product, stock
 from halle_protocol.errors import LocalProtocolError, Refused
-from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 
 def level(connection: Connection, handle: str, sku: str) -> StockLevel | None:
@@ -33,7 +34,9 @@ def levels(connection: Connection, handle: str | None = None) -> list[StockLevel
 def low(connection: Connection, threshold: int) -> list[StockLevel]:
     """Tracked variants with `threshold` or fewer left to sell, fewest first."""
     free = stock.c.on_hand - stock.c.reserved
-    query = select(stock).where(stock.c.tracked, free <= threshold).order_by(free, stock.c.handle, stock.c.sku)
+    query = (
+        select(stock).where(stock.c.tracked, free <= threshold).order_by(free, stock.c.handle, stock.c.sku)
+    )
     return [StockLevel(**row._mapping) for row in connection.execute(query)]
 
 
@@ -117,10 +120,14 @@ def set_on_hand(connection: Connection, handle: str, sku: str, on_hand: int) -> 
     found = level(connection, handle, sku)
     if found is None:
         raise Refused(
-            f"{handle} has no variant {sku}.", code="stock-unknown", hint="Look up the variants of the product."
+            f"{handle} has no variant {sku}.",
+            code="stock-unknown",
+            hint="Look up the variants of the product.",
         )
     if on_hand < 0:
-        raise Refused("Stock cannot be below zero.", code="stock-negative", hint="Count what is on the shelf.")
+        raise Refused(
+            "Stock cannot be below zero.", code="stock-negative", hint="Count what is on the shelf."
+        )
     if found.tracked and not found.oversell and on_hand < found.reserved:
         raise Refused(
             f"{found.reserved} of {sku} are promised to open orders.",
@@ -142,20 +149,27 @@ def declare(connection: Connection, shelves: Iterable[StockLevel], *, replaced: 
     because those goods are already sold.
     """
     rows = [
-        {"handle": one.handle, "sku": one.sku, "on_hand": one.on_hand, "tracked": one.tracked, "oversell": one.oversell}
+        {
+            "handle": one.handle,
+            "sku": one.sku,
+            "on_hand": one.on_hand,
+            "tracked": one.tracked,
+            "oversell": one.oversell,
+        }
         for one in shelves
     ]
-    named: dict[str, list[str]] = {}
-    for row in rows:
-        named.setdefault(str(row["handle"]), []).append(str(row["sku"]))
-    for handle in replaced:
-        connection.execute(
-            delete(stock).where(
-                stock.c.handle == handle, stock.c.sku.not_in(named.get(handle, [])), stock.c.reserved == 0
-            )
-        )
+    _take_down(connection, list(replaced), {(one["handle"], one["sku"]) for one in rows})
     if rows:
         connection.execute(_DECLARE, rows)
+
+
+def _take_down(connection: Connection, handles: list[str], named: set[tuple[object, object]]) -> None:
+    kept = connection.execute(
+        select(stock.c.handle, stock.c.sku).where(stock.c.handle.in_(handles), stock.c.reserved == 0)
+    ).all()
+    for handle, sku in kept:
+        if (handle, sku) not in named:
+            connection.execute(delete(stock).where(stock.c.handle == handle, stock.c.sku == sku))
 
 
 _NEW = insert(stock).values(reserved=0)

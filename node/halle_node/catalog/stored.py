@@ -36,10 +36,22 @@ def product_text(form: ProductForm) -> str:
     return dump(plain)
 
 
-_PRODUCT_PLAIN = (
-    "title description handle kind status language vendor product_type category delivery_proof min_quantity "
-    "max_quantity origin hs_code"
-).split()
+_PRODUCT_PLAIN = [
+    "title",
+    "description",
+    "handle",
+    "kind",
+    "status",
+    "language",
+    "vendor",
+    "product_type",
+    "category",
+    "delivery_proof",
+    "min_quantity",
+    "max_quantity",
+    "origin",
+    "hs_code",
+]
 
 
 def product_form(text: str) -> ProductForm:
@@ -58,7 +70,7 @@ def product_form(text: str) -> ProductForm:
     )
 
 
-_VARIANT_PLAIN = "sku barcode weight_g on_hand tracked oversell image".split()
+_VARIANT_PLAIN = ["sku", "barcode", "weight_g", "on_hand", "tracked", "oversell", "image"]
 
 
 def _variant(form: VariantForm) -> dict[str, Any]:
@@ -92,7 +104,7 @@ def profile_text(form: ProfileForm) -> str:
     return dump(plain)
 
 
-_PROFILE_PLAIN = "name language country currency email shop_url peer_id".split()
+_PROFILE_PLAIN = ["name", "language", "country", "currency", "email", "shop_url", "peer_id"]
 
 
 def profile_form(text: str) -> ProfileForm:
@@ -121,7 +133,12 @@ def shipping_text(form: ShippingForm) -> str:
 
 def _rate(rate: RateForm) -> dict[str, Any]:
     plain = _slots(rate, hexed=())
-    return {**plain, "name": dict(rate.name), "price": _money(rate.price), "free_over": _money(rate.free_over)}
+    return {
+        **plain,
+        "name": dict(rate.name),
+        "price": _money(rate.price),
+        "free_over": _money(rate.free_over),
+    }
 
 
 def shipping_form(text: str) -> ShippingForm:
@@ -129,7 +146,9 @@ def shipping_form(text: str) -> ShippingForm:
     zones = json.loads(text)["zones"]
     return ShippingForm(
         tuple(
-            ZoneForm(tuple(zone["countries"]), tuple(_rate_form(rate) for rate in zone["rates"]), zone["name"])
+            ZoneForm(
+                tuple(zone["countries"]), tuple(_rate_form(rate) for rate in zone["rates"]), zone["name"]
+            )
             for zone in zones
         )
     )

@@ -11,9 +11,28 @@ import re
 from html.parser import HTMLParser
 
 import nh3
+
 from halle_protocol.documents.text import clean_text
 
-KEPT_TAGS = {"p", "br", "ul", "ol", "li", "b", "strong", "i", "em", "h1", "h2", "h3", "h4", "h5", "h6", "div", "tr"}
+KEPT_TAGS = {
+    "p",
+    "br",
+    "ul",
+    "ol",
+    "li",
+    "b",
+    "strong",
+    "i",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "div",
+    "tr",
+}
 DROPPED_WITH_CONTENT = {"script", "style", "iframe", "object", "template", "noscript", "title", "svg", "math"}
 _BLOCKS = {"p", "div", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr"}
 _LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z/!][^>]*>|&(#\d+|#x[0-9a-fA-F]+|[a-zA-Z]{2,12});")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from halle_node.keys.files import make_folder, read_secret, write_secret
 from halle_node.keys.phrase import clean_phrase, new_phrase, store_key
 from halle_node.keys.prekeys import PrekeyRing
@@ -110,7 +111,9 @@ class Keys:
         """
         if self._store_private is None:
             raise Refused(
-                "The store key is locked.", code="keys-locked", hint="Unlock it with the password, then try again."
+                "The store key is locked.",
+                code="keys-locked",
+                hint="Unlock it with the password, then try again.",
             )
         return self._store_private
 

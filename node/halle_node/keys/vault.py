@@ -14,6 +14,7 @@ import uuid
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.keys import keccak256
 
@@ -58,7 +59,9 @@ def open_phrase(data: bytes, password: str) -> str:
     derived = _derive(password, salt, cost)
     if not secrets.compare_digest(keccak256(derived[16:32] + ciphertext), mac):
         raise Refused(
-            "The password is wrong.", code="wrong-password", hint="Try again, or restore the store from its phrase."
+            "The password is wrong.",
+            code="wrong-password",
+            hint="Try again, or restore the store from its phrase.",
         )
     return _aes_ctr(derived[:16], iv, ciphertext).decode()
 

@@ -27,7 +27,9 @@ product = Table(
     Column("form", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("published_revision", Integer, nullable=False),  # behind `revision` while a change waits to be published
+    Column(
+        "published_revision", Integer, nullable=False
+    ),  # behind `revision` while a change waits to be published
     Column("removed_at", Integer),
     Column("updated_at", Integer, nullable=False),
 )
