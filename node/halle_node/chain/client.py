@@ -1,7 +1,7 @@
 """What the node asks of a chain, and what it believes of the answers.
 
-Rule: one endpoint may be wrong, slow or lying. A chain id that is not ours stops everything; a receipt or log that
-does not agree with the canonical block it names is not believed.
+Rule: one endpoint may be wrong, slow or lying. A chain id that is not ours stops everything; a receipt or
+log that does not agree with the canonical block it names is not believed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import halle_contracts
-
 from halle_node.chain import answers
 from halle_node.chain.contracts import Contracts, discover
 from halle_node.chain.records import DEFAULT_DEPTHS, EMBEDDED_DEPTHS, Block, Depths, Log, Receipt
@@ -60,7 +59,9 @@ class ChainClient:
     def chain_id(self) -> int:
         if self._chain_id is None:
             raise Unavailable(
-                "The chain has not answered yet.", code="rpc-down", hint="The node keeps trying; check rpc_url."
+                "The chain has not answered yet.",
+                code="rpc-down",
+                hint="The node keeps trying; check rpc_url.",
             )
         return self._chain_id
 
@@ -126,7 +127,9 @@ class ChainClient:
 
     async def block(self, at: int | str) -> Block | None:
         """Return a block of the canonical chain by number or tag, None when there is none yet."""
-        answer = await self._rpc.request("eth_getBlockByNumber", hex(at) if isinstance(at, int) else at, False)
+        answer = await self._rpc.request(
+            "eth_getBlockByNumber", hex(at) if isinstance(at, int) else at, False
+        )
         return None if answer is None else answers.block(answer)
 
     async def balance(self, address: bytes) -> int:
@@ -153,7 +156,9 @@ class ChainClient:
         Raises: Refused reverted, with the contract's own error name in `facts`.
         """
         to = at if at is not None else self.contracts.address_of(contract)
-        output = await self.call_raw(to, halle_contracts.encode_call(contract, function, *args), sender=sender)
+        output = await self.call_raw(
+            to, halle_contracts.encode_call(contract, function, *args), sender=sender
+        )
         try:
             return halle_contracts.decode_result(contract, function, output)
         except RemoteProtocolError as error:
@@ -164,7 +169,13 @@ class ChainClient:
             ) from error
 
     async def call_raw(
-        self, to: bytes, data: bytes, *, sender: bytes = ZERO_ADDRESS, value: int = 0, at: int | str = "latest"
+        self,
+        to: bytes,
+        data: bytes,
+        *,
+        sender: bytes = ZERO_ADDRESS,
+        value: int = 0,
+        at: int | str = "latest",
     ) -> bytes:
         message = _message(sender, to, data, value)
         tag = hex(at) if isinstance(at, int) else at
@@ -213,7 +224,7 @@ class ChainClient:
         return found
 
     async def logs(self, addresses: list[bytes], first: int, last: int) -> list[Log]:
-        """Return the logs of some contracts in a closed range of blocks, in order; only what was asked for."""
+        """Return the logs of some contracts in a closed range of blocks, in order."""
         wanted = {
             "address": [_hex(address) for address in addresses],
             "fromBlock": hex(first),
@@ -239,7 +250,9 @@ def reverted(error: RpcError, contract: str | None) -> RpcError | Refused:
 
 def refusal(revert_data: bytes, contract: str | None, text: str = "execution reverted") -> Refused:
     """Return the error for what a contract reverted with. Shape: facts `reason`, `args`."""
-    reason, args = halle_contracts.decode_revert(contract or "Escrow", revert_data) if revert_data else ("", {})
+    reason, args = (
+        halle_contracts.decode_revert(contract or "Escrow", revert_data) if revert_data else ("", {})
+    )
     return Refused(
         f"The contract refused: {reason or text}.",
         code="reverted",

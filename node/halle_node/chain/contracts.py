@@ -74,7 +74,8 @@ async def deploy_contracts(
 ) -> Contracts:
     """Put on the chain whatever of Halle's contracts it lacks, paid by `private`; return where they are.
 
-    Raises: ConfigError no-create2-deployer; Refused when the account cannot pay; Unavailable when it takes too long.
+    Raises: ConfigError no-create2-deployer; Refused when the account cannot pay; Unavailable when it takes
+    too long.
     """
     if not await client.code(DEPLOYER_ADDRESS):
         raise ConfigError(
@@ -107,7 +108,8 @@ async def _deploy(client: ChainClient, private: bytes, contract: Deployable) -> 
     tx_hash = await client.send_raw(sign_transaction(private, tx).raw)
     try:
         async with asyncio.timeout(DEPLOY_TIMEOUT_S):
-            while (receipt := await client.receipt(tx_hash)) is None:
+            # The chain tells nobody, it must be asked.
+            while (receipt := await client.receipt(tx_hash)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
     except TimeoutError as error:
         raise Unavailable(

@@ -71,7 +71,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ChainEvent:
-    """One decoded log of a Halle contract. `id` names the row; a reorg deletes it and a replay gets a new one."""
+    """One decoded log of a Halle contract.
+
+    `id` names the row; a reorg deletes it and a replay gets a new one.
+    """
 
     id: int
     contract: str

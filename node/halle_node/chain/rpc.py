@@ -1,7 +1,7 @@
 """One JSON-RPC endpoint over HTTP, through AsyncWeb3's provider.
 
-Rule: whatever an endpoint does (silence, garbage, HTTP errors) becomes one of our errors here; web3's own never
-leave this file. Every request has a deadline.
+Rule: whatever an endpoint does (silence, garbage, HTTP errors) becomes one of our errors here; web3's own
+never leave this file. Every request has a deadline.
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def _rpc_error(method: str, error: Any) -> HalleError:
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return _bad_answer(method, "its error has no message")
     code = error.get("code")
-    return RpcError(code if isinstance(code, int) else 0, error["message"][:500], _revert_data(error.get("data")))
+    return RpcError(
+        code if isinstance(code, int) else 0, error["message"][:500], _revert_data(error.get("data"))
+    )
 
 
 def _revert_data(value: Any) -> bytes | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import rlp
+import rlp  # type: ignore[import-untyped]
 
 from halle_protocol.keys import keccak256
 from halle_protocol.signing import sign

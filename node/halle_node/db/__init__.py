@@ -1,6 +1,7 @@
 """The node's own memory: one SQLite file, one writer, many readers.
 
-Rule: a business change, the messages it sends and the transactions it makes are rows of one transaction, or of none.
+Rule: a business change, the messages it sends and the transactions it makes are rows of one transaction, or
+of none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One writer thread and read-only readers over one SQLite file.
 
-Rule: a write either commits whole, with its bytes on the disk (WAL, synchronous=FULL), or leaves no trace. All
-writes pass through one thread, so two of them never meet a lock inside one node.
+Rule: a write either commits whole, with its bytes on the disk (WAL, synchronous=FULL), or leaves no trace.
+All writes pass through one thread, so two of them never meet a lock inside one node.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Database:
         self._reader_pool = ThreadPoolExecutor(READER_THREADS, "halle-db-read")
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in the writer thread inside one transaction; return its result after the commit is on disk.
+        """Run `fn` in the writer thread in one transaction; return its result once the commit is on disk.
 
         Cancelling the caller does not undo a write that has begun.
         """

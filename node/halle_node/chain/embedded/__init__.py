@@ -1,7 +1,7 @@
 """A whole EVM chain in one small process, for development and for markets of one machine.
 
-Rule: what the chain has accepted it never forgets; every answer to a transaction comes after its journal line is
-on the disk. Run it with `python -m halle_node.chain.embedded --data DIR --port PORT`.
+Rule: what the chain has accepted it never forgets; every answer to a transaction comes after its journal
+line is on the disk. Run it with `python -m halle_node.chain.embedded --data DIR --port PORT`.
 """
 
 from __future__ import annotations

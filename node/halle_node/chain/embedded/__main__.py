@@ -1,13 +1,14 @@
 """Run the embedded chain: `python -m halle_node.chain.embedded --data DIR [--port PORT]`.
 
-Prints one line, `ready http://127.0.0.1:PORT`, once it answers. Ends on SIGTERM or SIGINT, or when its standard
-input closes if started with `--with-parent`.
+Prints one line, `ready http://127.0.0.1:PORT`, once it answers. Ends on SIGTERM or SIGINT, or when its
+standard input closes if started with `--with-parent`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -46,7 +47,7 @@ async def _serve(chain: ChainService, port: int, *, with_parent: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     if with_parent:
-        loop.add_reader(sys.stdin, lambda: sys.stdin.buffer.raw.read(1) or stopping.set())
+        loop.add_reader(sys.stdin, _stop_at_end, stopping)
     runner = web.AppRunner(make_app(Methods(chain, Deployment(chain))), access_log=None)
     await runner.setup()
     try:
@@ -54,6 +55,11 @@ async def _serve(chain: ChainService, port: int, *, with_parent: bool) -> None:
         await stopping.wait()
     finally:
         await runner.cleanup()
+
+
+def _stop_at_end(stopping: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 1):
+        stopping.set()
 
 
 async def _listen(runner: web.AppRunner, port: int) -> int:

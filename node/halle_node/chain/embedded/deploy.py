@@ -1,6 +1,7 @@
 """What a new embedded chain starts with: Halle's contracts and test tokens, and a faucet for both.
 
-Rule: contracts come by CREATE2 through the common deployer, so they have here the addresses they have elsewhere.
+Rule: contracts come by CREATE2 through the common deployer, so they have here the addresses they have
+elsewhere.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ class MinedBlock:
 class _SoleProducerVM(PragueVM):  # type: ignore[misc]  # py-evm is not followed by the type checker
     """Prague without the check of a new block against its parent: nobody else makes blocks here.
 
-    Two blocks must be possible in one second, or a burst of orders would push the chain's clock past the wall's.
+    Two blocks must be possible in one second, or a burst of orders would push the chain's clock past the
+    wall's.
     """
 
     def validate_block(self, block: Any) -> None:
@@ -62,7 +63,7 @@ class Evm:
     """A chain in memory. `blocks[n]` is block n; there are no forks."""
 
     def __init__(self, genesis: Genesis) -> None:
-        chain_class = type(
+        chain_class: Any = type(
             "HalleChain",
             (MiningChain,),
             {"chain_id": genesis.chain_id, "vm_configuration": ((0, _SoleProducerVM),)},
@@ -77,7 +78,7 @@ class Evm:
             "timestamp": genesis.timestamp,
         }
         self.chain_id = genesis.chain_id
-        self._chain: Any = chain_class.from_genesis(get_db_backend(), parameters, genesis.accounts())
+        self._chain = chain_class.from_genesis(get_db_backend(), parameters, genesis.accounts())
         header = self._chain.get_canonical_block_header_by_number(0)
         self.blocks: list[MinedBlock] = [MinedBlock(header, (), 0)]
         self.by_hash: dict[bytes, int] = {bytes(header.hash): 0}
@@ -96,7 +97,10 @@ class Evm:
         return self._vm(self.blocks[number].header).state
 
     def mine(self, txs: list[tuple[bytes, SignedTransactionAPI]], timestamp: int) -> MinedBlock:
-        """Append one block. Raises: ValidationError when a transaction cannot be in it; nothing changes then."""
+        """Append one block.
+
+        Raises: ValidationError when a transaction cannot be in it; nothing changes then.
+        """
         parent = self.head.header
         opening = self._next_header(parent, timestamp)
         vm = self._vm(opening)
@@ -120,7 +124,10 @@ class Evm:
             del self.tx_index[bytes(mined.tx.hash)]
 
     def execute(self, call: Call, number: int, timestamp: int | None) -> ComputationAPI:
-        """Run a message on the state after block `number`, as the next block would when a timestamp is given."""
+        """Run a message on the state after block `number`.
+
+        Shape: with a timestamp it sees the block that would come next, without one the block itself.
+        """
         header = self.blocks[number].header
         vm = self._vm(header if timestamp is None else self._next_header(header, timestamp))
         unsigned = vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(

@@ -1,7 +1,7 @@
 """Append-only lines on disk: the chain is whatever its journal replays to.
 
-Rule: a line is on the disk before anyone hears of it; a torn last line was never promised to anyone, so it is cut
-off; any other damage stops the chain instead of changing its history.
+Rule: a line is on the disk before anyone hears of it; a torn last line was never promised to anyone, so it
+is cut off; any other damage stops the chain instead of changing its history.
 """
 
 from __future__ import annotations

@@ -173,8 +173,8 @@ class Methods:
         return quantity(self._chain.pool.pending_nonce(account, nonce) if tag == "pending" else nonce)
 
     def _call(self, message: Json, tag: object = "latest", *_overrides: object) -> str:
-        # At the head a call sees the time the next block would have: rules about deadlines are then answered as
-        # a transaction sent now would meet them.
+        # At the head a call sees the time the next block would have: rules about deadlines are then
+        # answered as a transaction sent now would meet them.
         computation = self._run(_call_of(message), tag)
         _raise_error(computation)
         return data(computation.output)
@@ -194,7 +194,7 @@ class Methods:
         return quantity(self._least_gas(call, tag, used))
 
     def _least_gas(self, call: Call, tag: object, used: int) -> int:
-        """Return a limit the call succeeds under: refunds and the 1/64 a caller keeps make `used` too little."""
+        """Return a limit the call succeeds under; refunds and the 1/64 a caller keeps make `used` too low."""
         low, high = used - 1, call.gas
         attempt = min(used * 65 // 64 + 2_300, high)
         while high - low > max(high // 64, 1):

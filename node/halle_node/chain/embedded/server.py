@@ -1,4 +1,4 @@
-"""HTTP for the embedded chain: JSON-RPC 2.0 over POST, single or in batches, for programs of this machine only.
+"""HTTP for the embedded chain: JSON-RPC 2.0 over POST, single or in batches, for this machine only.
 
 Rule: a page in somebody's browser must not reach it: foreign Host, any Origin and any other content type are
 refused.

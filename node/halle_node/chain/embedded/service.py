@@ -13,7 +13,7 @@ from typing import Any
 from eth.abc import SignedTransactionAPI
 from eth.exceptions import PyEVMError
 from eth_utils.exceptions import ValidationError
-from rlp.exceptions import RLPException
+from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
 from halle_node.chain.embedded import CHAIN_ID
 from halle_node.chain.embedded.evm import Call, Evm, MinedBlock

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from eth.abc import BlockHeaderAPI
-from eth_bloom import BloomFilter
+from eth_bloom.bloom import BloomFilter
 
 from halle_node.chain.embedded.evm import Evm, MinedBlock, MinedTx
 

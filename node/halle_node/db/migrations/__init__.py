@@ -17,7 +17,10 @@ VERSION_TABLE = "alembic_version"
 
 
 def revisions() -> list[str]:
-    """Return every revision this Halle knows, oldest first. Shape: files `0001_topic.py` hold revision 0001."""
+    """Return every revision this Halle knows, oldest first.
+
+    Shape: the file `0001_topic.py` holds revision 0001.
+    """
     return sorted(path.name[:4] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
@@ -28,7 +31,7 @@ def current_revision(connection: Connection) -> str | None:
     ).first()
     if found is None:
         return None
-    row = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).first()  # noqa: S608 a constant
+    row = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).first()  # noqa: S608
     return None if row is None else str(row[0])
 
 

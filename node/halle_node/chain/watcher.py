@@ -1,0 +1,276 @@
+"""Events of Halle's contracts, in the chain's order, each told once and taken back when a fork undoes it.
+
+Rule: events, the cursor and whatever subscribers write change in one transaction; rows above a fork are
+deleted before its blocks are read again. So after any crash or reorg the rows are those of the canonical
+chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from halle_contracts import decode_call, terms_tuple
+from halle_node.chain import answers
+from halle_node.chain import watcher_rows as rows
+from halle_node.chain.backoff import Backoff
+from halle_node.chain.binding import ChainBinding
+from halle_node.chain.client import ChainClient, inconsistent
+from halle_node.chain.contracts import Contracts
+from halle_node.chain.records import Block, ChainEvent, Depths, Log
+from halle_node.db import Database
+from halle_protocol.errors import HalleError, Refused, RemoteProtocolError
+from halle_protocol.terms import Terms
+
+EMBEDDED_POLL_S = 0.2
+CHAIN_POLL_S = 2.0
+RANGE_BLOCKS = 2_000
+LOOKBACK_BLOCKS = 50_000
+KEEP_BEYOND_FINAL = 64
+
+Subscriber = Callable[[Connection, Sequence[ChainEvent]], None]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What one range of blocks holds."""
+
+    first: int
+    last: int
+    head: int
+    blocks: dict[int, Block]
+    logs: list[Log]
+
+
+class Watcher:
+    """Follows the contracts of one chain into the database."""
+
+    def __init__(
+        self,
+        db: Database,
+        client: ChainClient,
+        contracts: Contracts | None = None,
+        *,
+        depths: Depths | None = None,
+        start_block: int | None = None,
+        range_blocks: int = RANGE_BLOCKS,
+    ) -> None:
+        self._db = db
+        self._client = client
+        self._given_contracts = contracts
+        self._given_depths = depths
+        self._start_block = start_block
+        self._range_blocks = range_blocks
+        self._binding = ChainBinding(db, client)
+        self._subscribers: list[Subscriber] = []
+        self._reorg_subscribers: list[Subscriber] = []
+        self._wake = asyncio.Event()
+        self.head_number: int | None = None
+        self.problem: HalleError | None = None
+
+    def subscribe(self, callback: Subscriber) -> None:
+        """Have `callback(connection, events)` run in the transaction that stores events or raises their
+        finality.
+
+        An event is told when it is first seen and again with each higher `finality`.
+        """
+        self._subscribers.append(callback)
+
+    def on_reorg(self, callback: Subscriber) -> None:
+        """Have `callback(connection, events)` run in the transaction that deletes events a fork undid."""
+        self._reorg_subscribers.append(callback)
+
+    def nudge(self) -> None:
+        """Look now instead of at the next poll."""
+        self._wake.set()
+
+    def events(self, subject: bytes) -> list[ChainEvent]:
+        """Return what is known about one order, shipment or certificate."""
+        return self._db.read(lambda connection: rows.events_about(connection, subject))
+
+    async def terms_of(self, tx_hash: bytes) -> Terms:
+        """Return the order terms in the calldata of a transaction to the Escrow.
+
+        Raises: Refused terms-unknown when it is another kind of transaction or none.
+        """
+        found = await self._client.transaction(tx_hash)
+        if found is not None and found.get("to") and answers.data(found["to"]) == self._contracts.escrow:
+            decoded = decode_call("Escrow", answers.data(found.get("input")))
+            fields = decoded[1].get("t") if decoded is not None else None
+            if isinstance(fields, dict):
+                return Terms(*terms_tuple(fields))
+        raise Refused(
+            f"Transaction 0x{tx_hash.hex()} does not show the terms of an order.",
+            code="terms-unknown",
+            hint="It went through another contract, or is not on this chain.",
+        )
+
+    async def rescan(self, from_block: int) -> None:
+        """Read the chain again from a block on, telling subscribers only what was not known."""
+        await self._db.write(lambda connection: rows.set_next_block(connection, max(0, from_block)))
+        self.nudge()
+
+    async def run(self) -> None:
+        """Work until cancelled. Outages are waited out."""
+        backoff = Backoff()
+        while True:
+            self._wake.clear()
+            try:
+                delay = 0.0 if await self.step() else self._poll_s()
+                backoff.reset()
+                self.problem = None
+            except HalleError as error:
+                self._binding.doubt()
+                self._note(error)
+                delay = backoff.next()
+            except Exception:  # the task's top: a subscriber's mistake must not blind the node for ever
+                _log.exception("the chain watcher failed; it goes on")
+                delay = backoff.next()
+            try:
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def step(self) -> bool:
+        """Read the next range of blocks; return whether more are waiting.
+
+        Raises: Unavailable; ConfigError wrong-chain, contracts-missing.
+        """
+        await self._binding.ensure()
+        head = await self._client.head()
+        self.head_number = head.number
+        await self._undo_fork(head.number)
+        first = await self._first_block(head.number)
+        if first > head.number:
+            await self._settle(head.number)
+            return False
+        scan = await self._scan(first, min(head.number, first + self._range_blocks - 1), head.number)
+        await self._db.write(lambda connection: self._store(connection, scan))
+        return scan.last < head.number
+
+    @property
+    def _contracts(self) -> Contracts:
+        return self._given_contracts or self._client.contracts
+
+    @property
+    def _depths(self) -> Depths:
+        return self._given_depths or self._client.depths
+
+    @property
+    def _keep_blocks(self) -> int:
+        return self._depths.final + KEEP_BEYOND_FINAL
+
+    async def _first_block(self, head: int) -> int:
+        stored = await self._db.read_async(rows.next_block)
+        if stored is not None:
+            return stored
+        if self._start_block is not None:
+            return self._start_block
+        return 0 if self._client.is_embedded else max(0, head - LOOKBACK_BLOCKS)
+
+    async def _undo_fork(self, head: int) -> None:
+        """Delete what stands on blocks that are not on the chain any more.
+
+        An endpoint that is merely behind us is not a fork: only blocks up to its head are compared.
+        """
+        known = await self._db.read_async(lambda connection: rows.known_blocks(connection, head))
+        if not known:
+            return
+        fork = known[-1][0] - 1  # when every block we remember is gone
+        for number, known_hash in known:
+            block = await self._client.block(number)
+            if block is not None and block.hash == known_hash:
+                fork = number
+                break
+        if fork != known[0][0]:
+            await self._db.write(lambda connection: self._remove(connection, fork))
+
+    def _remove(self, connection: Connection, fork: int) -> None:
+        gone = rows.remove_above(connection, fork)
+        _log.info("the chain forked after block %d; %d events are taken back", fork, len(gone))
+        if gone:
+            for callback in self._reorg_subscribers:
+                callback(connection, gone)
+
+    async def _scan(self, first: int, last: int, head: int) -> _Scan:
+        """Read a range so that its logs and its blocks belong together.
+
+        Blocks before logs, and the last block again after: a fork in between would hide the new fork's logs.
+        """
+        recent = set(range(max(first, head - self._keep_blocks), last + 1)) | {last}
+        blocks = await self._blocks(recent)
+        watched = self._contracts.watched()
+        logs = await self._client.logs(list(watched), first, last)
+        blocks |= await self._blocks({log.block_number for log in logs} - recent)
+        again = await self._client.block(last)
+        if again is None or again.hash != blocks[last].hash:
+            raise inconsistent("the chain", "another block than a moment ago (it forked while being read)")
+        await self._check_links(first, blocks)
+        for log in logs:
+            if log.block_hash != blocks[log.block_number].hash:
+                raise inconsistent("a log", "a block that is not on the chain")
+        return _Scan(first, last, head, blocks, logs)
+
+    async def _blocks(self, numbers: set[int]) -> dict[int, Block]:
+        ordered = sorted(numbers)
+        found = await asyncio.gather(*(self._client.block(number) for number in ordered))
+        blocks: dict[int, Block] = {}
+        for number, block in zip(ordered, found, strict=True):
+            if block is None or block.number != number:
+                raise inconsistent("the newest block", "a height whose blocks are missing")
+            blocks[number] = block
+        return blocks
+
+    async def _check_links(self, first: int, blocks: dict[int, Block]) -> None:
+        """Check that each block names the one before as its parent."""
+        before = await self._db.read_async(lambda connection: rows.block_hash(connection, first - 1))
+        hashes = {number: block.hash for number, block in blocks.items()}
+        if before is not None:
+            hashes[first - 1] = before
+        for number, block in blocks.items():
+            parent = hashes.get(number - 1)
+            if parent is not None and parent != block.parent_hash:
+                raise inconsistent(f"block {number}", "another parent than the block before it")
+
+    def _store(self, connection: Connection, scan: _Scan) -> None:
+        if (rows.next_block(connection) or 0) not in (0, scan.first):
+            return  # `rescan` moved the cursor meanwhile
+        times = {number: block.timestamp for number, block in scan.blocks.items()}
+        try:
+            added = rows.add_events(connection, scan.logs, self._contracts.watched(), times)
+        except RemoteProtocolError as error:
+            raise inconsistent("a log", "an event its data does not fit") from error
+        rows.remember_blocks(connection, scan.blocks.values(), scan.head - self._keep_blocks)
+        rows.set_next_block(connection, scan.last + 1)
+        raised = rows.advance_finality(connection, self._depths, scan.head)
+        self._tell(connection, [*added, *raised])
+
+    async def _settle(self, head: int) -> None:
+        """Raise finality when only time has passed."""
+
+        def settle(connection: Connection) -> None:
+            self._tell(connection, rows.advance_finality(connection, self._depths, head))
+
+        await self._db.write(settle)
+
+    def _tell(self, connection: Connection, ids: Sequence[int]) -> None:
+        if not ids or not self._subscribers:
+            return
+        events = rows.events_by_id(connection, ids)
+        for callback in self._subscribers:
+            callback(connection, events)
+
+    def _poll_s(self) -> float:
+        return EMBEDDED_POLL_S if self._client.is_embedded else CHAIN_POLL_S
+
+    def _note(self, error: HalleError) -> None:
+        if self.problem is None or self.problem.code != error.code:
+            _log.warning("the chain is not followed: %s", error)
+        self.problem = error
