@@ -111,7 +111,7 @@ def _run_file(node: Node, web: WebAddresses) -> Any:
 
 
 def _welcome(node: Node, web: WebAddresses, open_browser: bool | None) -> None:
-    out.print(f"[bold]{node.catalog.store_name()}[/] is open.\n")
+    out.print(f"[bold]{node.catalog.profile().name}[/] is open.\n")
     out.print(f"  Your pages   {web.setup_url}")
     out.print("               [dim](opens once, within 30 minutes, on this machine only)[/]")
     out.print(f"  The shop     {web.shop_url}")

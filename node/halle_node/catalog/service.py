@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ class CatalogService:
         self._publisher = Publisher(config, blocks, keys, clock)
         self._publishing = asyncio.Lock()
         self._importing = asyncio.Lock()
+        self._subscribers: list[Callable[[Published], Awaitable[None]]] = []
+
+    def subscribe(self, callback: Callable[[Published], Awaitable[None]]) -> None:
+        """Await `callback(published)` after every publish that made a new head."""
+        self._subscribers.append(callback)
 
     async def close(self) -> None:
         """End the picture process and all connections."""
@@ -245,6 +250,8 @@ class CatalogService:
             await self._db.write(lambda connection: self._publisher.commit(connection, plan, published))
             if published.is_new:
                 await asyncio.to_thread(self._publisher.pin, published)
+                for callback in self._subscribers:
+                    await callback(published)
             return published
 
     async def publish_review(self, form: ReviewForm) -> Published:

@@ -127,7 +127,7 @@ async def restore_product(node: ServedNode, request: web.Request) -> Any:
 
 
 async def publish(node: ServedNode, _: web.Request) -> Any:
-    return await node.publish()
+    return await node.catalog.publish()
 
 
 async def import_csv(node: ServedNode, request: web.Request) -> Any:

@@ -1,0 +1,98 @@
+"""Why can't customers see or buy this? Each check looks from where it matters and names the next step."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from halle_protocol.errors import HalleError
+
+if TYPE_CHECKING:
+    from halle_node.node import Node
+
+State = Literal["ok", "warning", "failed"]
+LOW_DISK_BYTES = 200 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `hint` is the next step, empty when all is well."""
+
+    name: str
+    state: State
+    message: str
+    hint: str = ""
+
+
+async def examine(node: Node) -> list[Check]:
+    """Return every check; one that breaks down becomes a failed finding of its own."""
+    findings = []
+    for name, look in CHECKS:
+        try:
+            findings.append(await look(node))
+        except HalleError as error:
+            findings.append(Check(name, "failed", f"{error.message} ({error.code})", error.hint))
+    return findings
+
+
+async def _keys(node: Node) -> Check:
+    days = (node.keys.grant.not_after - node.clock()) // 86_400
+    if days < 30:
+        hint = "Unlock the store key and renew the grant: halle init --phrase-file in a new home."
+        return Check("keys", "warning" if days >= 0 else "failed", f"The operator's grant ends in {days} days.", hint)
+    if node.keys.locked:
+        hint = "Give HALLE_PASSWORD to `halle up` when you want to buy or move money."
+        return Check("keys", "ok", "The operator can sell; the store key is locked.", hint)
+    return Check("keys", "ok", f"The operator's grant holds for {days} more days; the store key is unlocked.")
+
+
+async def _storage(node: Node) -> Check:
+    free = shutil.disk_usage(node.config.home).free
+    if free < LOW_DISK_BYTES:
+        return Check("storage", "warning", f"Only {free >> 20} MB are free.", "Free some room on this disk.")
+    blocks = node.blocks.stats()
+    return Check("storage", "ok", f"{blocks.blocks} blocks, {blocks.bytes >> 10} KB; {free >> 30} GB free.")
+
+
+async def _catalog(node: Node) -> Check:
+    published = node.catalog.current_head()
+    if published is None:
+        return Check("catalog", "warning", "Nothing is published yet.", "Add a product and publish it.")
+    head = published.head
+    if head.expires < node.clock():
+        return Check("catalog", "failed", "The published head has expired.", "Publish again.")
+    changed = sum(product.changed for product in node.catalog.products())
+    if changed:
+        return Check("catalog", "warning", f"{changed} products have unpublished changes.", "Publish.")
+    return Check("catalog", "ok", f"Head {head.seq} is published.")
+
+
+async def _network(node: Node) -> Check:
+    if not node.online:
+        return Check("network", "warning", "The node is not running.", "Start it with `halle up`.")
+    if not node.network.stats().running:
+        return Check("network", "failed", "The network is down.", "It restarts by itself; look again in a minute.")
+    count = len(node.network.peers())
+    if not count:
+        return Check("network", "warning", "Connected to nobody.", "halle peers --connect /ip4/…/p2p/…")
+    return Check("network", "ok", f"Connected to {count} peers at {', '.join(node.network.addrs)}.")
+
+
+async def _chain(node: Node) -> Check:
+    if not node.online:
+        return Check("chain", "warning", "The node is not running.", "Start it with `halle up`.")
+    summary = await node.chain.summary()
+    return Check("chain", "ok", f"Chain {summary.chain_id} at block {summary.block}; the contracts are there.")
+
+
+CHECKS: tuple[tuple[str, Callable[[Node], Awaitable[Check]]], ...] = (
+    ("keys", _keys),
+    ("storage", _storage),
+    ("catalog", _catalog),
+    ("network", _network),
+    ("chain", _chain),
+)
+
+__all__ = ["Check", "examine"]

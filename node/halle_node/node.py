@@ -1,0 +1,266 @@
+"""A node: builds its parts once, starts them in order of need, closes them in reverse.
+
+Rule: no part knows the node; each is handed what it needs. What must happen when one part moves another (a publish
+is announced, a head that was heard is indexed) is wired here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from halle_node.blocks import BlockStore
+from halle_node.catalog import CatalogService
+from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
+from halle_node.catalog.report import Published
+from halle_node.chain.chain import Chain
+from halle_node.config import Config, paths
+from halle_node.db import open_database
+from halle_node.doctor import Check, examine
+from halle_node.home import HomeLock
+from halle_node.index import IndexService
+from halle_node.keys import Keys
+from halle_node.messages import MessageService
+from halle_node.p2p import Network, NetworkConfig, Verdict
+from halle_node.trade.service import TradeService
+from halle_protocol.cid import CID
+from halle_protocol.errors import HalleError, Refused, Unavailable
+from halle_protocol.money import Money
+from halle_protocol.reconcile import ItemSet
+
+log = logging.getLogger(__name__)
+
+REANNOUNCE_S = 600
+UPKEEP_S = 3600
+# A new shop must be able to sell at once; the merchant changes these in the settings.
+STARTER_RATE_MINOR = 500
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a full verification found: digests of damaged blocks, CIDs of pinned blocks that are absent."""
+
+    checked: int
+    corrupt: tuple[bytes, ...]
+    missing: tuple[CID, ...]
+
+
+class Node:
+    """One store's node. `online=False` serves the local pages and commands without network and chain."""
+
+    def __init__(self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None) -> None:
+        self.config = config
+        self.online = online
+        self.clock = clock or _wall_clock
+        self._lock = HomeLock(config)
+        self._closing = AsyncExitStack()
+        self._work: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Node:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Open the home and, online, join the network and the chain.
+
+        Raises: Refused home-in-use; ConfigError; Unavailable. What was opened is closed again.
+        """
+        try:
+            self._open()
+            if self.online:
+                await self._join()
+                self._work = asyncio.create_task(self._run(), name="node")
+        except BaseException:
+            await self.close()
+            raise
+
+    def _open(self) -> None:
+        where = paths(self.config)
+        self._lock.take()
+        self._closing.callback(self._lock.free)
+        self.keys = Keys.open(self.config.home)
+        self.db = open_database(where["database"])
+        self._closing.callback(self.db.close)
+        self.blocks = BlockStore(where["blocks"])
+        self._closing.callback(self.blocks.close)
+        self.chain = Chain(
+            self.db,
+            self._signing_key,
+            self.clock,
+            rpc_url=self.config.rpc_url,
+            chain_id=self.config.chain_id,
+            embedded_port=self.config.chain_port,
+            embedded_folder=where["chain"],
+        )
+        self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self))
+        self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
+        self._closing.push_async_callback(self.catalog.close)
+        self.catalog.subscribe(self._published)
+        self.index = IndexService(self.config, self.db, self.blocks, self.network.fetch, self.clock)
+        self._closing.push_async_callback(self.index.close)
+        self.messages = MessageService(self.db, self.keys, self.network, self.clock)
+        self.trade = TradeService(
+            self.config,
+            self.db,
+            self.keys,
+            self.catalog,
+            self.index,
+            self.messages,
+            self.chain,
+            self.clock,
+            blocks=self.blocks,
+        )
+
+    async def _join(self) -> None:
+        self._closing.push_async_callback(self.chain.close)
+        # The two take about a second each and do not need one another.
+        chain, network = asyncio.create_task(self.chain.start()), asyncio.create_task(self.network.start())
+        self._closing.push_async_callback(self.network.close)
+        done = await asyncio.gather(chain, network, return_exceptions=True)
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def close(self) -> None:
+        """Stop the work and close every part in reverse; twice is fine."""
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait({self._work})
+            self._work = None
+        await self._closing.aclose()
+
+    async def failed(self) -> None:
+        """Return never; raise what ended the node's own work, if anything does."""
+        assert self._work is not None
+        await asyncio.shield(self._work)
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.chain.run(), name="chain")
+            tasks.create_task(self.index.run(), name="index")
+            tasks.create_task(self.messages.run(), name="messages")
+            tasks.create_task(self.trade.run(), name="trade")
+            tasks.create_task(self._introduce(), name="introduce")
+            tasks.create_task(self._upkeep(), name="upkeep")
+
+    # --- what the faces ask of the whole node
+
+    async def doctor(self) -> list[Check]:
+        """Return what is well and what is not."""
+        return await examine(self)
+
+    async def verify_blocks(self) -> Verified:
+        """Re-read every block from disk, compare it with its CID, and look for pinned blocks that are absent."""
+        return await asyncio.to_thread(self._verify)
+
+    def _verify(self) -> Verified:
+        report = self.blocks.verify_all()
+        holes = tuple(hole for root in self.blocks.pins().values() for hole in self.blocks.holes(root))
+        return Verified(report.checked, report.corrupt, holes)
+
+    # --- wiring
+
+    def _signing_key(self, address: bytes) -> bytes:
+        if address == self.keys.operator_address:
+            return self.keys.operator_private
+        if address == self.keys.store_address:
+            return self.keys.store_private
+        raise Refused(f"This node has no key for 0x{address.hex()}.", code="key-unknown")
+
+    def _network_config(self) -> NetworkConfig:
+        return NetworkConfig(
+            listen_host=self.config.listen_host,
+            listen_port=self.config.p2p_port,
+            bootstrap=self.config.bootstrap,
+            remembered_path=self.config.home / "peers.json",
+        )
+
+    async def _published(self, published: Published) -> None:
+        """Index our own shop as anyone else would, and tell the hall."""
+        await self.index.ingest_head(published.announcement, self.network.peer_id)
+        await self._announce(published.announcement)
+
+    async def _announce(self, frame: bytes) -> None:
+        if not self.online:
+            return
+        try:
+            await self.network.announce(frame)
+        except Unavailable as error:
+            log.info("the head is announced when the network is back: %s", error)
+
+    async def _introduce(self) -> None:
+        """Keep the profile's route and payment options true, publish when they changed, and repeat the head."""
+        while True:
+            try:
+                await self._furnish()
+                published = await self.catalog.publish()
+                if not published.is_new:
+                    await self._announce(published.announcement)
+            except HalleError as error:
+                log.warning("the shop could not be introduced: %s", error)
+                await asyncio.sleep(5)
+                continue
+            await asyncio.sleep(REANNOUNCE_S)
+
+    async def _furnish(self) -> None:
+        addrs = list(self.config.announce_addrs) or self.network.addrs
+        await self.catalog.set_route(self.network.peer_id, addrs)
+        profile = self.catalog.profile()
+        if not profile.payment:
+            payment = self._payment_options(profile.currency)
+            await self.catalog.save_profile(replace(profile, payment=payment))
+        if not self.catalog.shipping().zones:
+            await self.catalog.save_shipping(_starter_shipping(profile.country, profile.currency))
+
+    def _payment_options(self, currency: str) -> tuple[PaymentForm, ...]:
+        contracts = self.chain.contracts
+        return tuple(
+            PaymentForm(self.chain.client.chain_id, contracts.escrow, address, symbol, decimals, currency)
+            for symbol, (address, decimals) in contracts.tokens.items()
+        )
+
+    async def _upkeep(self) -> None:
+        while True:
+            self.keys.rotate_prekeys(self.clock())
+            await asyncio.sleep(UPKEEP_S)
+
+
+class _Ears:
+    """What the network tells the node. `validate` runs in the network's thread."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def validate(self, frame: bytes, from_peer: str) -> Verdict:
+        return self._node.index.validate(frame, from_peer)
+
+    async def on_head(self, frame: bytes, from_peer: str) -> None:
+        await self._node.index.on_head(frame, from_peer)
+
+    async def on_message(self, envelope: bytes, from_peer: str) -> None:
+        await self._node.messages.receive(envelope, from_peer)
+
+    def head_items(self) -> ItemSet:
+        return self._node.index.head_items()
+
+    def head_frames(self, ids: Sequence[bytes]) -> list[bytes]:
+        return self._node.index.head_frames(ids)
+
+
+def _starter_shipping(country: str, currency: str) -> ShippingForm:
+    rate = RateForm(id="standard", name={"en": "Standard", "fr": "Standard"}, price=Money(STARTER_RATE_MINOR, currency))
+    return ShippingForm(zones=(ZoneForm(countries=(country,), rates=(rate,), name=country),))
+
+
+def _wall_clock() -> int:
+    return int(time.time())
