@@ -1,7 +1,7 @@
 """Calldata, results, events and errors of the contracts, by name.
 
-Addresses go in as 20 bytes or hex text and come out as 20 bytes; structs go in as tuples (or dataclasses with the
-fields' names) and come out as dicts with the Solidity names.
+Addresses go in as 20 bytes or hex text and come out as 20 bytes. Structs go in as tuples, dicts or
+dataclasses with the fields' names and come out as dicts with the Solidity names.
 """
 
 from __future__ import annotations

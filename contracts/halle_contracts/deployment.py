@@ -20,7 +20,7 @@ DEPLOYER_CODE: Final = bytes.fromhex(
     "3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 )
 """Its runtime code, for the genesis of a development chain."""
-DEPLOYER_SIGNER: Final = bytes.fromhex("3fab184622dc19b6109349b94811493bf45362a4")
+DEPLOYER_SIGNER: Final = bytes.fromhex("3fab184622dc19b6109349b94811493bf2a45362")
 """Sender of `DEPLOYER_RAW_TRANSACTION`; nobody has its key."""
 DEPLOYER_FUNDS_WEI: Final = 10**16
 """What the signer must hold for the raw transaction to run."""
@@ -65,7 +65,7 @@ def predicted_address(name: str, salt: bytes = SALT, *, code: bytes | None = Non
 
 
 def deployed_runtime(name: str, salt: bytes = SALT) -> bytes:
-    """Return the exact code that `eth_getCode` must show at `predicted_address`: nothing else may be trusted."""
+    """Return the exact code that `eth_getCode` must show at `predicted_address`."""
     made = artifact(name)
     needs = _NEEDS[name]
     runtime = bytearray(made.runtime)

@@ -47,7 +47,7 @@ TERMS_FIELDS: Final = (
 
 
 def terms_tuple(terms: Any) -> tuple[Any, ...]:
-    """Return terms (an object with snake_case fields, or a dict with Solidity names) in the struct's order."""
+    """Return terms (snake_case object, or dict with Solidity names) in the struct's order."""
     if isinstance(terms, dict):
         return tuple(terms[name] for name in TERMS_FIELDS)
     return tuple(getattr(terms, _snake(name)) for name in TERMS_FIELDS)

@@ -12,7 +12,8 @@ import {IEscrow, Status, Terms} from "./interfaces/IEscrow.sol";
 
 /// @title Halle Escrow
 /// @dev The interface is the manual. Each call rebuilds the order id from the terms in calldata, writes the order's
-/// one word, and only then moves money.
+/// one word, and only then moves money. Calls that move money are guarded against re-entrance; the others call nobody
+/// who could come back (ERC-1271 checks and `tracking` are static calls).
 contract Escrow is IEscrow, Till, Operators {
     bytes32 private constant TERMS_TYPEHASH = keccak256(
         "Terms(address merchant,address buyer,address token,uint256 amount,address arbiter,address backupArbiter,uint16 arbiterFeeBps,uint16 defaultBuyerBps,uint40 validUntil,uint32 acceptWithin,uint32 shipWithin,uint32 deliverWithin,uint32 inspectWithin,uint32 arbiterWithin,address carrier,bytes32 deliveryCode,bool proofRequired,bytes32 orderHash)"
@@ -26,8 +27,8 @@ contract Escrow is IEscrow, Till, Operators {
     uint256 private constant TERMS_SIZE = 18 * 32;
     uint256 private constant ALL_BPS = 10_000;
     uint256 private constant MAX_ARBITER_FEE_BPS = 1_000;
-    /// Keeps the law that every order can be finished after a bounded time.
-    uint256 private constant MAX_WINDOW = 730 days;
+    /// Windows stay below 2^26 s (776 days): every order can be finished after a bounded time.
+    uint256 private constant MAX_WINDOW_BITS = 26;
     uint8 private constant CARRIER_DELIVERED = 6;
 
     uint8 private constant RELEASED = 1;
@@ -127,8 +128,8 @@ contract Escrow is IEscrow, Till, Operators {
         _checkParties(t, buyer);
         if (t.arbiterFeeBps > MAX_ARBITER_FEE_BPS) revert BadTerms("arbiterFeeBps");
         if (t.defaultBuyerBps > ALL_BPS) revert BadTerms("defaultBuyerBps");
-        uint256 longest = _longer(_longer(t.acceptWithin, t.shipWithin), _longer(t.deliverWithin, t.inspectWithin));
-        if (_longer(longest, t.arbiterWithin) > MAX_WINDOW) revert BadTerms("window");
+        uint256 windows = t.acceptWithin | t.shipWithin | t.deliverWithin | t.inspectWithin | t.arbiterWithin;
+        if (windows >> MAX_WINDOW_BITS != 0) revert BadTerms("window");
         bool unprovable = t.deliveryCode == 0;
         if (t.carrier != address(0)) unprovable = false;
         if (t.proofRequired && unprovable) revert BadTerms("proofRequired");
@@ -144,10 +145,6 @@ contract Escrow is IEscrow, Till, Operators {
         if (arbiter == buyer || arbiter == merchant || arbiter == address(this)) revert BadTerms("backupArbiter");
     }
 
-    function _longer(uint256 a, uint256 b) private pure returns (uint256) {
-        return a > b ? a : b;
-    }
-
     function _takeAuthorised(address token, uint256 amount, bytes32 nonce, Authorization memory a) private {
         uint256 before = IERC20(token).balanceOf(address(this));
         IERC3009(token).receiveWithAuthorization(
@@ -157,13 +154,13 @@ contract Escrow is IEscrow, Till, Operators {
     }
 
     /// @inheritdoc IEscrow
-    function accept(Terms calldata t, address buyer) external nonReentrant {
+    function accept(Terms calldata t, address buyer) external {
         _requireMerchant(t.merchant);
         _accept(t, orderIdOf(t, buyer));
     }
 
     /// @inheritdoc IEscrow
-    function acceptBySig(Terms calldata t, address buyer, bytes calldata merchantSig) external nonReentrant {
+    function acceptBySig(Terms calldata t, address buyer, bytes calldata merchantSig) external {
         bytes32 digest = digestOf(t);
         if (!_isSignedForMerchant(t.merchant, digest, merchantSig)) revert BadSignature();
         _accept(t, _orderId(digest, buyer));
@@ -187,7 +184,7 @@ contract Escrow is IEscrow, Till, Operators {
     // ── delivery ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// @inheritdoc IEscrow
-    function ship(Terms calldata t, address buyer, bytes32 shipmentHash) external nonReentrant {
+    function ship(Terms calldata t, address buyer, bytes32 shipmentHash) external {
         _requireMerchant(t.merchant);
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _requireStatus(orderId, Status.Accepted);
@@ -199,7 +196,7 @@ contract Escrow is IEscrow, Till, Operators {
     }
 
     /// @inheritdoc IEscrow
-    function deliver(Terms calldata t, address buyer, bytes calldata code) external nonReentrant {
+    function deliver(Terms calldata t, address buyer, bytes calldata code) external {
         if (t.deliveryCode == 0 || keccak256(code) != t.deliveryCode) revert WrongCode();
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
@@ -208,7 +205,7 @@ contract Escrow is IEscrow, Till, Operators {
     }
 
     /// @inheritdoc IEscrow
-    function deliverByCarrier(Terms calldata t, address buyer, bytes32 shipmentHash) external nonReentrant {
+    function deliverByCarrier(Terms calldata t, address buyer, bytes32 shipmentHash) external {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
         _requireDeliverable(t, w);
@@ -353,7 +350,7 @@ contract Escrow is IEscrow, Till, Operators {
     // ── disputes ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// @inheritdoc IEscrow
-    function dispute(Terms calldata t, address buyer, bytes32 evidence) external nonReentrant {
+    function dispute(Terms calldata t, address buyer, bytes32 evidence) external {
         bool byBuyer = msg.sender == buyer;
         if (!byBuyer) _requireMerchant(t.merchant);
         bytes32 orderId = orderIdOf(t, buyer);
@@ -368,7 +365,7 @@ contract Escrow is IEscrow, Till, Operators {
     }
 
     /// @inheritdoc IEscrow
-    function escalate(Terms calldata t, address buyer) external nonReentrant {
+    function escalate(Terms calldata t, address buyer) external {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _requireStatus(orderId, Status.Disputed);
         _requireOver(w);
@@ -419,8 +416,10 @@ contract Escrow is IEscrow, Till, Operators {
 
     /// @dev Moves the order to its next state, whose window starts now.
     function _advance(bytes32 orderId, OrderWord w, Status status, uint256 window) private returns (uint40 deadline) {
-        _orders[orderId] = orderWord(status, block.timestamp + window, w.paidOut());
-        return uint40(block.timestamp + window);
+        unchecked {
+            deadline = uint40(block.timestamp + window); // windows are below 2^26 each
+        }
+        _orders[orderId] = orderWord(status, deadline, w.paidOut());
     }
 
     /// @dev Pays `toBuyer` and `toMerchant`, at most what is held; the order closes when nothing is left.
@@ -507,8 +506,12 @@ contract Escrow is IEscrow, Till, Operators {
         return keccak256(abi.encode(orderId, shipmentHash));
     }
 
-    function _orderId(bytes32 digest, address buyer) private pure returns (bytes32) {
-        return keccak256(abi.encode(digest, buyer));
+    function _orderId(bytes32 digest, address buyer) private pure returns (bytes32 orderId) {
+        assembly ("memory-safe") {
+            mstore(0, digest)
+            mstore(0x20, buyer)
+            orderId := keccak256(0, 0x40)
+        }
     }
 
     function _domainName() internal pure override returns (string memory) {

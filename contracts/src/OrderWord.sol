@@ -12,8 +12,11 @@ function orderWord(Status status_, uint256 deadline_, uint256 paidOut_) pure ret
     return OrderWord.wrap(uint256(status_) | (deadline_ << 8) | (paidOut_ << 48));
 }
 
-function status(OrderWord w) pure returns (Status) {
-    return Status(uint8(OrderWord.unwrap(w)));
+function status(OrderWord w) pure returns (Status s) {
+    // Only `orderWord` writes the lowest byte: it is a Status.
+    assembly ("memory-safe") {
+        s := and(w, 0xff)
+    }
 }
 
 function deadline(OrderWord w) pure returns (uint40) {

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 /// @title EIP-712 digests of one contract, and who signed them
@@ -18,8 +17,17 @@ abstract contract Signed {
     function _domainNameHash() internal pure virtual returns (bytes32);
 
     /// @notice The EIP-712 domain separator.
-    function DOMAIN_SEPARATOR() public view returns (bytes32) {
-        return keccak256(abi.encode(DOMAIN_TYPEHASH, _domainNameHash(), VERSION_HASH, block.chainid, address(this)));
+    function DOMAIN_SEPARATOR() public view returns (bytes32 separator) {
+        (bytes32 typeHash, bytes32 nameHash, bytes32 versionHash) = (DOMAIN_TYPEHASH, _domainNameHash(), VERSION_HASH);
+        assembly ("memory-safe") {
+            let p := mload(0x40)
+            mstore(p, typeHash)
+            mstore(add(p, 0x20), nameHash)
+            mstore(add(p, 0x40), versionHash)
+            mstore(add(p, 0x60), chainid())
+            mstore(add(p, 0x80), address())
+            separator := keccak256(p, 0xa0)
+        }
     }
 
     /// @notice The EIP-712 domain, as ERC-5267 has it.
@@ -39,8 +47,15 @@ abstract contract Signed {
         return (0x0f, _domainName(), "1", block.chainid, address(this), bytes32(0), new uint256[](0));
     }
 
-    function _typedDigest(bytes32 structHash) internal view returns (bytes32) {
-        return MessageHashUtils.toTypedDataHash(DOMAIN_SEPARATOR(), structHash);
+    function _typedDigest(bytes32 structHash) internal view returns (bytes32 digest) {
+        bytes32 separator = DOMAIN_SEPARATOR();
+        assembly ("memory-safe") {
+            let p := mload(0x40)
+            mstore(p, hex"1901")
+            mstore(add(p, 0x02), separator)
+            mstore(add(p, 0x22), structHash)
+            digest := keccak256(p, 0x42)
+        }
     }
 
     /// @dev The account behind a 65-byte, low-s signature; zero for anything else.

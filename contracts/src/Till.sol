@@ -18,13 +18,14 @@ abstract contract Till is ITill {
     /// @inheritdoc ITill
     mapping(address token => mapping(address account => uint256 amount)) public credits;
 
-    bool private transient _entered;
+    /// A whole word, so that entering need not read it first.
+    uint256 private transient _entered;
 
     /// A token's hook may call back: the balance check below would then count one payment twice.
     modifier nonReentrant() {
         _enter();
         _;
-        _entered = false;
+        _entered = 0;
     }
 
     /// @inheritdoc ITill
@@ -37,8 +38,8 @@ abstract contract Till is ITill {
     }
 
     function _enter() private {
-        if (_entered) revert Reentered();
-        _entered = true;
+        if (_entered != 0) revert Reentered();
+        _entered = 1;
     }
 
     /// @dev Takes exactly `amount`; a token that delivers less (fee-on-transfer) or more is refused.
@@ -81,11 +82,14 @@ abstract contract Till is ITill {
     }
 
     function _pushTokens(address token, address to, uint256 amount) private returns (bool ok) {
-        bytes memory data = abi.encodeCall(IERC20.transfer, (to, amount));
+        bytes4 selector = IERC20.transfer.selector;
         // As SafeERC20: success is `true`, or nothing at all from an address that has code.
         assembly ("memory-safe") {
-            mstore(0, 0)
-            ok := call(TOKEN_PUSH_GAS, token, 0, add(data, 0x20), mload(data), 0, 0x20)
+            let p := mload(0x40)
+            mstore(p, selector)
+            mstore(add(p, 0x04), to)
+            mstore(add(p, 0x24), amount)
+            ok := call(TOKEN_PUSH_GAS, token, 0, p, 0x44, 0, 0x20)
             if ok {
                 switch returndatasize()
                 case 0 { ok := gt(extcodesize(token), 0) }

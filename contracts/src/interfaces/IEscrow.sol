@@ -88,7 +88,7 @@ enum Status {
 /// | any but None, Closed | settle      | anyone with both consents | any time      | Closed    |
 ///
 /// "merchant" in this table includes the merchant's operators (see `setOperator`).
-/// Deadlines are unix seconds; windows are meant in hours and days, so a validator's clock drift is harmless.
+/// Deadlines are unix seconds; a window is below 2^26 seconds (776 days). Windows are meant in hours and days, so a validator's clock drift is harmless.
 interface IEscrow {
     event Funded(
         bytes32 indexed orderId,
