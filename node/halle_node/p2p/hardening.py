@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextvars
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
 from libp2p.io.exceptions import ConnectionClosedError
-from libp2p.network.config import ConnectionConfig
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.peer.peerinfo import PeerInfo
+from libp2p.peer.peerstore import PeerStoreError
 from libp2p.pubsub import pubsub as upstream_pubsub
 from libp2p.pubsub import rpc_queue as upstream_queue
 from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
@@ -156,6 +158,43 @@ async def close_sockets(host: Any) -> None:
     """
     with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_LIMIT_S):
         await host.close()
+
+
+async def dial_each(host: Any, peer_id: Any, addrs: Sequence[Any], *, each_s: float) -> None:
+    """Be connected to a peer by the first of its addresses that answers; the caller does the backing off.
+
+    Defects: the swarm tries one address a transport, the oldest it knows, so a peer that moved is never
+    found; and after one failed dial it refuses every further one for 60 s without trying.
+    Raises: whatever the last attempt raised.
+    """
+    swarm, book = host.get_network(), host.get_peerstore()
+    if swarm.connections.get(peer_id):
+        await host.connect(PeerInfo(peer_id, []))
+        return
+    failure: Exception = ConnectionClosedError("no address is known")
+    for addr in dict.fromkeys([*addrs, *_known_addrs(book, peer_id)]):
+        book.clear_addrs(peer_id)
+        swarm.unblock_peer(peer_id)
+        with trio.move_on_after(each_s):
+            try:
+                await host.connect(PeerInfo(peer_id, [addr]))
+            except Exception as exc:  # one fact, many library errors: nobody answered there
+                failure = exc
+            else:
+                return
+    raise failure
+
+
+def _known_addrs(book: Any, peer_id: Any) -> list[Any]:
+    try:
+        return list(book.addrs(peer_id))
+    except PeerStoreError:
+        return []
+
+
+def single_attempts(host: Any) -> None:
+    """Dial an address once. Defect: the swarm repeats each failed dial three times before it says so."""
+    host.get_network().retry_config = RetryConfig(max_retries=0)
 
 
 def unique_sequence_numbers(pubsub: Any) -> None:

@@ -63,6 +63,7 @@ class Session:
             leave=self.ledger.leave_stream,
         )
         hardening.release_inbound_slots(self.host)
+        hardening.single_attempts(self.host)
         self.wire = Wire(self.host, config, self.ledger, traffic)
         self.gossip = HeadGossip(self.wire, handlers, self._asking(handlers.on_head), trio.current_time)
         self.exchange = BlockExchange(self.wire, store)

@@ -71,7 +71,8 @@ class NetworkConfig:
     max_block_bytes: int = 2 * 1024 * 1024
     read_timeout_s: float = 15.0
     request_timeout_s: float = 60.0
-    connect_timeout_s: float = 10.0
+    connect_timeout_s: float = 12.0
+    dial_timeout_s: float = 4.0
     health_check_interval_s: float = 10.0
     serve_bitswap: bool = True
     max_inbox: int = 4096

@@ -6,14 +6,15 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import trio
 from libp2p.peer.id import ID
-from libp2p.peer.peerinfo import PeerInfo as DialInfo
 from multiaddr import Multiaddr
 
 from halle_node.p2p.addresses import check_peer_id, transports
 from halle_node.p2p.framing import Frames, ended
+from halle_node.p2p.hardening import dial_each
 from halle_node.p2p.limits import PeerLedger
 from halle_node.p2p.traffic import Traffic
 from halle_node.p2p.types import NetworkConfig
@@ -33,6 +34,7 @@ class Wire:
         self.ledger = ledger
         self.traffic = traffic
         self.own_id = str(host.get_id())
+        self._dial_locks: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
         self.condemned: list[str] = []
         self._ban = trio.Event()
 
@@ -51,10 +53,12 @@ class Wire:
         identity = _id(peer)
         known = [Multiaddr(addr) for addr in transports(peer, addrs)]
         with trio.move_on_after(self.config.connect_timeout_s):
-            try:
-                await self.host.connect(DialInfo(identity, known))
-            except Exception as exc:  # one fact, many library errors: nobody answered
-                raise _unreachable(peer, exc) from exc
+            # One dial at a time to a peer: each rewrites the addresses that the library knows of it.
+            async with self._dial_locks.setdefault(peer, trio.Lock()):
+                try:
+                    await dial_each(self.host, identity, known, each_s=self.config.dial_timeout_s)
+                except Exception as exc:  # one fact, many library errors: nobody answered
+                    raise _unreachable(peer, exc) from exc
             return
         raise _unreachable(peer, None)
 

@@ -1,0 +1,213 @@
+"""A real peer over a directory: commands and answers as JSON lines on stdin and stdout.
+
+python peer_process.py DIRECTORY SEED_HEX CONFIG_JSON
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from halle_node.blocks import BlockStore
+from halle_node.p2p import Network, NetworkConfig, Verdict
+from halle_protocol import unixfs
+from halle_protocol.cid import CID
+from halle_protocol.errors import HalleError, Refused
+from halle_protocol.reconcile import Item, ItemSet
+
+
+def say(**facts: Any) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+class TellErrors(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(event="error-log", text=f"{record.name}: {record.getMessage()}")
+
+
+class Heads:
+    """Frames are b"head:<time>:<name>"; b"bad…" breaks the rules; the rest is ignored."""
+
+    def __init__(self, directory: Path) -> None:
+        self.frames: dict[bytes, bytes] = {}
+        self.items = ItemSet()
+        self.log = directory / "messages.log"
+        self.on_message_do = "keep"
+        self.network: Network
+
+    def keep(self, frame: bytes) -> None:
+        identity = hashlib.sha256(frame).digest()
+        self.frames[identity] = frame
+        self.items.add(Item(int(frame.split(b":")[1]), identity))
+
+    def validate(self, frame: bytes, from_peer: str) -> Verdict:
+        if frame.startswith(b"crash"):
+            raise RuntimeError("a bug in the node's own validator")
+        if frame.startswith(b"bad"):
+            return Verdict.REJECT
+        return Verdict.ACCEPT if frame.startswith(b"head:") else Verdict.IGNORE
+
+    async def on_head(self, frame: bytes, from_peer: str) -> None:
+        self.keep(frame)
+        say(event="head", frame=frame.decode(), peer=from_peer)
+
+    async def on_message(self, envelope: bytes, from_peer: str) -> None:
+        if self.on_message_do == "crash":
+            say(event="crashing")
+            os._exit(9)
+        if self.on_message_do == "refuse":
+            raise Refused("This stall is closed.", code="stall-closed")
+        if self.on_message_do == "fail":
+            raise RuntimeError("a bug in the node's own handler")
+        if self.on_message_do == "hang":
+            say(event="hanging")
+            await asyncio.Event().wait()
+        identity = hashlib.sha256(envelope).hexdigest()
+        if identity not in self.processed():
+            with self.log.open("a") as file:
+                file.write(identity + "\n")
+        say(event="message", sha256=identity, size=len(envelope), peer=from_peer)
+
+    def processed(self) -> list[str]:
+        return self.log.read_text().split() if self.log.exists() else []
+
+    def head_items(self) -> ItemSet:
+        return self.items.copy()
+
+    def head_frames(self, ids: Sequence[bytes]) -> list[bytes]:
+        return [self.frames[i] for i in ids if i in self.frames]
+
+
+class Commands:
+    def __init__(self, network: Network, store: BlockStore, heads: Heads) -> None:
+        self.network, self.store, self.heads = network, store, heads
+
+    async def connect(self, addr: str) -> str:
+        return await self.network.connect(addr)
+
+    async def announce(self, frame: str) -> None:
+        self.heads.keep(frame.encode())
+        await self.network.announce(frame.encode())
+
+    async def gossip_only(self, frame: str) -> None:
+        await self.network.announce(frame.encode())
+
+    async def keep(self, frames: list[str]) -> None:
+        for frame in frames:
+            self.heads.keep(frame.encode())
+
+    async def add_file(self, size: int) -> dict[str, Any]:
+        data = hashlib.shake_256(b"file").digest(size)
+        built = unixfs.build_file(data)
+        self.store.put_many(list(built.blocks.items()))
+        return {"root": str(built.root), "sha256": hashlib.sha256(data).hexdigest()}
+
+    async def fetch_file(self, peer: str, addrs: list[str], root: str) -> str:
+        """Fetch level by level, store, and return the hash of the whole file."""
+        cid = CID.parse(root)
+        waiting = [cid]
+        while waiting:
+            blocks = await self.network.fetch(peer, addrs, waiting)
+            self.store.put_many(list(blocks.items()))
+            waiting = self.store.missing(link for c, b in blocks.items() for link in unixfs.links(c, b))
+        data = unixfs.read_file(cid, self.store.get, max_bytes=64 * 1024 * 1024)
+        return hashlib.sha256(data).hexdigest()
+
+    async def fetch(self, peer: str, addrs: list[str], cids: list[str]) -> list[str]:
+        found = await self.network.fetch(peer, addrs, [CID.parse(c) for c in cids])
+        return [str(c) for c in found]
+
+    async def fetch_any(self, cids: list[str]) -> list[str]:
+        return [str(c) for c in await self.network.fetch_any([CID.parse(c) for c in cids])]
+
+    async def deliver(self, peer: str, addrs: list[str], text: str, pad: int = 0) -> None:
+        await self.network.deliver(peer, addrs, text.encode() + bytes(pad))
+
+    async def on_message(self, do: str) -> None:
+        self.heads.on_message_do = do
+
+    async def processed(self) -> list[str]:
+        return self.heads.processed()
+
+    async def sync(self, peer: str) -> int:
+        return await self.network.sync_with(peer)
+
+    async def heads_kept(self) -> list[str]:
+        return sorted(frame.decode() for frame in self.heads.frames.values())
+
+    async def peers(self) -> list[dict[str, Any]]:
+        return [vars(info) for info in self.network.peers()]
+
+    async def stats(self) -> dict[str, Any]:
+        return vars(self.network.stats())
+
+    async def about(self) -> dict[str, Any]:
+        return {"peer_id": self.network.peer_id, "addrs": self.network.addrs}
+
+    async def break_network(self) -> None:
+        """Make the network thread die as a defect of libp2p would."""
+        bridge, session = self.network._running()
+
+        async def explode() -> None:
+            async def boom() -> None:
+                raise RuntimeError("made to fail")
+
+            session.nursery.start_soon(boom)
+
+        await bridge.call(explode)
+
+
+async def answer(commands: Commands, request: dict[str, Any]) -> None:
+    try:
+        result = await getattr(commands, request.pop("do"))(**request.pop("args"))
+    except HalleError as exc:
+        say(id=request["id"], error=exc.code, kind=type(exc).__mro__[-5].__name__, text=str(exc))
+    except Exception as exc:
+        say(id=request["id"], error=repr(exc), kind="bug", text=repr(exc))
+    else:
+        say(id=request["id"], result=result)
+
+
+async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
+    root = logging.getLogger()
+    root.addHandler(logging.StreamHandler())
+    tell = TellErrors(level=logging.ERROR)
+    root.addHandler(tell)
+    if config.pop("debug", False):
+        root.setLevel(logging.DEBUG)
+    store = BlockStore(directory / "blocks")
+    heads = Heads(directory)
+    settings = NetworkConfig(**{**config, "bootstrap": tuple(config.get("bootstrap", ()))})
+    if "remembered_path" in config:
+        settings = NetworkConfig(**{**vars(settings), "remembered_path": directory / "peers.json"})
+    network = heads.network = Network(settings, bytes.fromhex(seed), store, heads)
+    try:
+        await network.start()
+    except HalleError as exc:
+        say(event="failed", code=exc.code)
+        return
+    say(event="ready", peer_id=network.peer_id, addrs=network.addrs)
+    commands = Commands(network, store, heads)
+    reader = asyncio.StreamReader(limit=2**24)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    async with asyncio.TaskGroup() as tasks:
+        while line := await reader.readline():
+            tasks.create_task(answer(commands, json.loads(line)))
+    began = asyncio.get_running_loop().time()
+    await network.close()
+    store.close()
+    say(event="closed", seconds=asyncio.get_running_loop().time() - began)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])))
