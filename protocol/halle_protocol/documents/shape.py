@@ -78,7 +78,7 @@ Currency = Annotated[
     str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$"), AfterValidator(_known_currency)
 ]
 Locale = Annotated[
-    str, StringConstraints(strict=True, max_length=35, pattern=LOCALE.pattern.replace(r"\Z", "$"))
+    str, StringConstraints(strict=True, max_length=35, pattern="^" + LOCALE.pattern.replace(r"\Z", "$"))
 ]
 
 
