@@ -98,7 +98,8 @@ class Chain:
         Raises: ConfigError wrong-chain; Unavailable when our own chain does not start.
         """
         if self._starts_own and not await asyncio.to_thread(_answers, self._embedded_port):
-            self._process = await EmbeddedChain.start(self._embedded_folder, self._embedded_port)
+            self._process = EmbeddedChain(self._embedded_folder, port=self._embedded_port)
+            await self._process.start()
         try:
             await self.client.connect()
         except Unavailable as error:
@@ -114,7 +115,7 @@ class Chain:
         """Let go of the endpoint, and end the embedded chain if it is ours."""
         await self.client.close()
         if self._process is not None:
-            await self._process.close()
+            await self._process.stop()
 
     def describe(self) -> str:
         """Return one line about the chain for the terminal."""
