@@ -33,10 +33,13 @@ def settings_page() -> str:
 def commands_page() -> str:
     """Return docs/cli.md: the help text of every command."""
     import click
+
     from halle_cli.main import EXIT_CODES, build_group
 
     def pages(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-        context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+        context = click.Context(
+            command, info_name=name, parent=parent, max_content_width=100, terminal_width=100
+        )
         yield f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"
         if isinstance(command, click.Group):
             for child in command.list_commands(context):
@@ -63,7 +66,9 @@ def errors_page() -> str:
     rows = (f"| `{code}` | {', '.join(sorted(rooms))} |" for code, rooms in sorted(found.items()))
     return (
         "# Error codes\n\nThe same code on the wire, in HTTP problems (`code`) and on the command line. "
-        "The message says what happened, the hint what to do.\n\n| code | raised in |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+        "The message says what happened, the hint what to do.\n\n| code | raised in |\n| --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
     )
 
 
@@ -76,7 +81,9 @@ def error_codes(path: Path) -> Iterator[str]:
                 yield value
         elif isinstance(node, ast.ClassDef):
             for item in node.body:
-                named = isinstance(item, ast.Assign) and any(getattr(t, "id", "") == "code" for t in item.targets)
+                named = isinstance(item, ast.Assign) and any(
+                    getattr(t, "id", "") == "code" for t in item.targets
+                )
                 if named and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str):  # type: ignore[attr-defined]
                     yield item.value.value  # type: ignore[attr-defined]
 
@@ -91,13 +98,18 @@ def api_page() -> str:
     """Return docs/api.md: the owner's routes."""
     from halle_storefront.api.owner import PREFIX, ROUTES
 
-    rows = (f"| {method} | `{PREFIX}{path}` | {call.__name__.replace('_', ' ')} |" for method, path, call in ROUTES)
+    rows = (
+        f"| {method} | `{PREFIX}{path}` | {call.__name__.replace('_', ' ')} |"
+        for method, path, call in ROUTES
+    )
     return (
         "# The owner's API\n\nOn the local listener only, with `Authorization: Bearer <token>`; address and token of the "
         "running node are in `run/node.json` in its folder, readable by its owner alone. Answers are JSON; errors are "
         "RFC 9457 problems with our [error codes](errors.md). Money is `{amount_minor, currency}`, token amounts are in "
         "the token's smallest unit, bytes are `0x…`, times are unix seconds.\n\n"
-        "`halle` itself uses nothing else.\n\n| method | path | what |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
+        "`halle` itself uses nothing else.\n\n| method | path | what |\n| --- | --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
     )
 
 

@@ -31,9 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chain": ("contracts", "chain"),
 }
 
-MISSING_EXTRA = (
-    "This is the light Halle protocol library; the node is an extra.\nInstall it with: pip install 'halle[node]'"
-)
+MISSING_EXTRA = "This is the light Halle protocol library; the node is an extra.\nInstall it with: pip install 'halle[node]'"
 
 
 def run() -> None:

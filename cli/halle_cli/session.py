@@ -51,7 +51,12 @@ class Client:
         return str(self._call("POST", "/-/setup-link", prefix="")["url"])
 
     def _call(
-        self, method: str, path: str, body: bytes | None = None, content_type: str = "", prefix: str = "/api/v1"
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = "",
+        prefix: str = "/api/v1",
     ) -> Any:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if content_type:
@@ -122,7 +127,9 @@ def live_session(home: Path | None) -> Iterator[Client]:
     found = running(home)
     if found is None:
         raise Unavailable(
-            "No node is running on this home.", code="node-not-running", hint="Start it with `halle up` and try again."
+            "No node is running on this home.",
+            code="node-not-running",
+            hint="Start it with `halle up` and try again.",
         )
     yield Client(found.local_url, found.token)
 

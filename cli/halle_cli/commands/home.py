@@ -24,10 +24,14 @@ MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Restore: a file with the 12 or 24 words of an existing store.",
 )
-@click.option("--no-password", is_flag=True, help="Leave the keystore without a password (the files stay private).")
+@click.option(
+    "--no-password", is_flag=True, help="Leave the keystore without a password (the files stay private)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON (the phrase is in it: keep it safe).")
 @click.pass_obj
-def init(home: Path | None, phrase_file: Path | None, no_password: bool, as_json: bool, **settings: Any) -> None:
+def init(
+    home: Path | None, phrase_file: Path | None, no_password: bool, as_json: bool, **settings: Any
+) -> None:
     """Make a node: recovery phrase, store key, operator grant, network identity, prekeys.
 
     The password comes from HALLE_PASSWORD, HALLE_PASSWORD_FILE or a prompt. Writes the phrase once, here.

@@ -34,7 +34,13 @@ def product_list(home: Path | None, query: str, as_json: bool) -> None:
     print_rows(
         ("handle", "title", "price", "stock", "status"),
         (
-            (p["handle"], p["title"], money(p["price_min"]), p["on_hand"] if p["tracked"] else "—", _status(p))
+            (
+                p["handle"],
+                p["title"],
+                money(p["price_min"]),
+                p["on_hand"] if p["tracked"] else "—",
+                _status(p),
+            )
             for p in products
         ),
         empty="No products yet. → halle product add --title … --price …, or halle import products.csv",
@@ -44,8 +50,10 @@ def product_list(home: Path | None, query: str, as_json: bool) -> None:
 def _status(summary: dict[str, Any]) -> str:
     if summary["removed"]:
         return "removed"
-    return f"{summary['status']}, {'changed' if summary['changed'] else 'published'}" if summary["published"] else (
-        f"{summary['status']}, not published"
+    return (
+        f"{summary['status']}, {'changed' if summary['changed'] else 'published'}"
+        if summary["published"]
+        else (f"{summary['status']}, not published")
     )
 
 
@@ -85,12 +93,18 @@ def product_show(home: Path | None, handle: str, as_json: bool) -> None:
 @click.option("--title", required=True, help="What it is called.")
 @click.option("--price", required=True, help="Price with two decimals, e.g. 12.50.")
 @click.option("--description", default="", help="Plain text; **bold** and lists are understood.")
-@click.option("--stock", type=click.IntRange(min=0), default=0, show_default=True, help="Pieces on the shelf.")
-@click.option("--kind", type=click.Choice(("physical", "digital", "service")), default="physical", show_default=True)
+@click.option(
+    "--stock", type=click.IntRange(min=0), default=0, show_default=True, help="Pieces on the shelf."
+)
+@click.option(
+    "--kind", type=click.Choice(("physical", "digital", "service")), default="physical", show_default=True
+)
 @click.option("--handle", default="", help="Last part of its address (default: from the title).")
 @click.option("--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True)
 @click.option("--alt", default="", help="What the photo shows, for those who cannot see it.")
-@click.option("--warranty-days", type=click.IntRange(min=0), default=0, help="Length of the warranty offered.")
+@click.option(
+    "--warranty-days", type=click.IntRange(min=0), default=0, help="Length of the warranty offered."
+)
 @click.option("--publish/--draft", default=False, help="Publish at once.")
 @click.pass_obj
 def product_add(home: Path | None, photo: tuple[Path, ...], alt: str, publish: bool, **fields: Any) -> None:
@@ -124,7 +138,9 @@ def product_remove(home: Path | None, handle: str) -> None:
     """Take a product out of the store (undo: halle product restore)."""
     with node_session(home) as node:
         node.delete(f"/products/{handle}")
-    out.print(f"[green]✓[/] {handle} is removed. Undo: halle product restore {handle}. Publish to tell the hall.")
+    out.print(
+        f"[green]✓[/] {handle} is removed. Undo: halle product restore {handle}. Publish to tell the hall."
+    )
 
 
 @product.command("restore")
@@ -174,7 +190,9 @@ def import_csv(home: Path | None, csv_file: Path, apply_it: bool, undo_id: int |
         try:
             data = csv_file.read_bytes()
         except OSError as error:
-            raise ConfigError(f"{csv_file} cannot be read: {error.strerror}.", code="file-unreadable") from error
+            raise ConfigError(
+                f"{csv_file} cannot be read: {error.strerror}.", code="file-unreadable"
+            ) from error
         with err.status("Importing …" if apply_it else "Checking …"):
             report = node.upload(
                 "/imports", data, "text/csv", dry_run=not apply_it, base_dir=str(csv_file.resolve().parent)
@@ -196,11 +214,15 @@ def print_import(report: dict[str, Any], *, most: int = 40) -> None:
     """Print a verdict per row (the first `most`) and the totals."""
     for row in report["rows"][:most]:
         told = f"  {row['message']} [dim]({row['code']})[/]" if row["code"] else ""
-        out.print(f"  line {row['line']:>5}  {VERDICTS.get(row['verdict'], row['verdict'])}  {row['handle']}{told}")
+        out.print(
+            f"  line {row['line']:>5}  {VERDICTS.get(row['verdict'], row['verdict'])}  {row['handle']}{told}"
+        )
     if len(report["rows"]) > most:
         out.print(f"  … and {len(report['rows']) - most} more (--json shows all)")
     out.print("  " + ", ".join(f"{name} {count}" for name, count in report["totals"].items()))
     if report["dry_run"]:
         err.print("→ Nothing is changed yet. Add --apply to do it.")
     elif report["import_id"] is not None:
-        err.print(f"→ Take it back with: halle import FILE --undo {report['import_id']}. Tell the hall: halle product publish")
+        err.print(
+            f"→ Take it back with: halle import FILE --undo {report['import_id']}. Tell the hall: halle product publish"
+        )

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 @click.option("--local-port", type=int, help="Port of admin and market (default 8480; 0: any free one).")
 @click.option("--shop-port", type=int, help="Port of the public shop (default 8481).")
 @click.option("--p2p-port", type=int, help="Port other nodes dial (default 4480).")
-@click.option("--peer", "bootstrap", multiple=True, help="Address of a node to join, /ip4/…/p2p/… (repeatable).")
+@click.option(
+    "--peer", "bootstrap", multiple=True, help="Address of a node to join, /ip4/…/p2p/… (repeatable)."
+)
 @click.option("--rpc", "rpc_url", help="EVM JSON-RPC endpoint (default: the embedded chain).")
 @click.option("--chain-port", type=int, help="Port of the embedded chain (default 8545).")
-@click.option("--open/--no-open", "open_browser", default=None, help="Open the browser (default: when there is one).")
+@click.option(
+    "--open/--no-open", "open_browser", default=None, help="Open the browser (default: when there is one)."
+)
 @click.pass_obj
 def up(home: Path | None, open_browser: bool | None = None, **settings: Any) -> None:
     """Run the node: admin and market on this machine, the shop for everyone, the network and the chain."""

@@ -139,9 +139,23 @@ class NodeProcess:
         """Run `halle init` and return what it says."""
         self.home.parent.mkdir(parents=True, exist_ok=True)
         options = [part for name, value in self.settings.items() for part in (f"--{name}", value)]
-        command = ["-m", "halle_cli", "--home", str(self.home), "init", "--name", self.name, "--no-password", "--json"]
+        command = [
+            "-m",
+            "halle_cli",
+            "--home",
+            str(self.home),
+            "init",
+            "--name",
+            self.name,
+            "--no-password",
+            "--json",
+        ]
         done = subprocess.run(  # noqa: S603  our own interpreter and module
-            [sys.executable, *command, *options], capture_output=True, text=True, env=_environment(), check=False
+            [sys.executable, *command, *options],
+            capture_output=True,
+            text=True,
+            env=_environment(),
+            check=False,
         )
         if done.returncode:
             raise Unavailable(f"halle init failed: {done.stderr.strip()}", code="demo-init-failed")
@@ -166,7 +180,9 @@ class NodeProcess:
         if self.process is not None and self.process.poll() is not None:
             tail = self.log.read_text(errors="replace").strip().splitlines()[-3:]
             raise Unavailable(
-                f"{self.name}'s node ended at once: {' '.join(tail)}", code="node-ended", hint=f"Its log: {self.log}"
+                f"{self.name}'s node ended at once: {' '.join(tail)}",
+                code="node-ended",
+                hint=f"Its log: {self.log}",
             )
         found = read_run_file(self.home)
         return found if found and self.process and found.pid == self.process.pid else None
@@ -176,7 +192,9 @@ class NodeProcess:
         """Where the running node listens."""
         found = read_run_file(self.home)
         if found is None:
-            raise Unavailable(f"{self.name}'s node does not run.", code="node-not-running", hint=f"Its log: {self.log}")
+            raise Unavailable(
+                f"{self.name}'s node does not run.", code="node-not-running", hint=f"Its log: {self.log}"
+            )
         return found
 
     @property

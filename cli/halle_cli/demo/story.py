@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,17 @@ from halle_cli.console import money
 from halle_cli.demo.actors import ChainProcess, NodeProcess, until
 from halle_cli.demo.drawing import draw
 from halle_cli.demo.stage import Stage
-from halle_protocol.errors import HalleError, LocalProtocolError
+from halle_cli.demo.trading import (
+    Deal,
+    ask_quote,
+    has_quote,
+    is_paying,
+    is_settled,
+    is_shipped,
+    knows,
+    order_of,
+)
+from halle_protocol.errors import LocalProtocolError
 
 DAY_S = 86_400
 Json = dict[str, Any]
@@ -39,7 +50,13 @@ KAWA_PRODUCTS: tuple[Json, ...] = (
         "tags": "cafe, coffee, ethiopie",
         "variants": [
             {"sku": "GUJ-250", "options": {"Poids": "250 g"}, "price": "12.50", "stock": 40, "weight_g": 270},
-            {"sku": "GUJ-1000", "options": {"Poids": "1 kg"}, "price": "42.00", "stock": 12, "weight_g": 1040},
+            {
+                "sku": "GUJ-1000",
+                "options": {"Poids": "1 kg"},
+                "price": "42.00",
+                "stock": 12,
+                "weight_g": 1040,
+            },
         ],
         "picture": ("coffee-guji", "Sachet de café brun avec une étiquette claire"),
     },
@@ -86,7 +103,6 @@ class Market:
         self.kawa = self._person("Kawa Roasters", "kawa", language="fr")
         self.noe = self._person("Noé", "noe", language="fr")
         self.stores: dict[str, str] = {}
-        self.orders: dict[str, str] = {}
 
     def _person(self, name: str, folder: str, *, language: str) -> NodeProcess:
         settings = {"language": language, "country": "FR", "currency": "EUR"}
@@ -165,7 +181,9 @@ class Market:
         with self.stage.timed("Camille", "publishes"):
             published = self.camille.api.post("/publish")
         self.stage.fact("catalog", published["catalog_root"])
-        self.stage.fact("head", f"number {published['head']['seq']}, {len(published['changed'])} entries signed")
+        self.stage.fact(
+            "head", f"number {published['head']['seq']}, {len(published['changed'])} entries signed"
+        )
         shirt = self.camille.api.get("/products/chemise-bleue-lin")
         self.stage.fact("listing", shirt["published_cid"])
         self.stage.fact("picture", f"{shirt['photos'][0]['cid']} (UnixFS, unixfs-v1-2025)")
@@ -191,22 +209,22 @@ class Market:
         self.stage.act(4, "The hall hears of it")
         self._up("Noé", self.noe, *self.camille.found.addrs)
         with self.stage.timed("Noé", "came late: learns Camille's head by reconciliation"):
-            until("Noé knows Camille's shop", lambda: self._knows("Camille", listings=8))
+            until("Noé knows Camille's shop", lambda: knows(self.noe, self.stores["Camille"], listings=8))
         for fields in KAWA_PRODUCTS:
             picture, alt = fields["picture"]
             body = {name: value for name, value in fields.items() if name != "picture"}
             handle = self.kawa.api.post("/products", body)["handle"]
             photo = (self.folder / "camille-files/images" / f"{picture}.png").read_bytes()
-            self.kawa.api.upload(f"/products/{handle}/photos", photo, "image/png", filename=f"{picture}.png", alt=alt)
+            self.kawa.api.upload(
+                f"/products/{handle}/photos", photo, "image/png", filename=f"{picture}.png", alt=alt
+            )
         published = self.kawa.api.post("/publish")
         self.stage.says("Kawa", "publishes a coffee in two sizes, a workshop and a download")
         self.stage.fact("catalog", published["catalog_root"])
-        with self.stage.timed("Noé", "hears Kawa's head by gossip, fetches what is new, checks every signature"):
-            until("Noé knows Kawa's shop", lambda: self._knows("Kawa", listings=3))
-
-    def _knows(self, who: str, *, listings: int) -> bool:
-        stores = self.noe.api.get("/stores")["stores"]
-        return any(_same(store["store"], self.stores[who]) and store["listing_count"] >= listings for store in stores)
+        with self.stage.timed(
+            "Noé", "hears Kawa's head by gossip, fetches what is new, checks every signature"
+        ):
+            until("Noé knows Kawa's shop", lambda: knows(self.noe, self.stores["Kawa"], listings=3))
 
     def search(self) -> None:
         """Act 4, second half: search, offline, in two languages."""
@@ -223,119 +241,59 @@ class Market:
     def happy_order(self) -> None:
         """Act 5: from cart to review, with a warranty claim."""
         self.stage.act(5, "Noé buys a shirt")
-        key = self._order("A", "Camille", [("chemise-bleue-lin", "CHB-M", 1), ("bonnet-sapin", "BON", 1)])
-        self._quoted(key)
-        self._move(self.noe, "Noé", key, "approve", "approves: the money goes into escrow, not to Camille")
-        self._both_see(key, "Camille", self.camille, "escrowed")
-        self._move(
-            self.camille, "Camille", key, "ship", "packs and ships", carrier="Colissimo", tracking="8R00012345675"
-        )
-        self._reaches(self.noe, key, lambda order: order["shipments"], "Noé sees the parcel")
-        code = self._detail(self.noe, key)["delivery_code"]
+        lines = [("chemise-bleue-lin", "CHB-M", 1), ("bonnet-sapin", "BON", 1)]
+        deal = self._ask("Camille", self.camille, lines)
+        self._quoted(deal)
+        self._move(deal, "Noé", "approve", "approves: the money goes into escrow, not to Camille")
+        self._funded(deal, "Camille")
+        self._move(deal, "Camille", "ship", "packs and ships", carrier="Colissimo", tracking="8R00012345675")
+        order = self._seen(deal, self.noe, "Noé sees the parcel", is_shipped)
+        code = order["delivery_code"]
         self.stage.says("Noé", f"shows the delivery code at the door: {code[:8]}…")
-        self._move(self.camille, "Camille", key, "hand_over", "enters the code: delivery is proven on chain", code=code)
-        self._reaches(self.noe, key, lambda order: order["summary"]["fulfilment"] == "delivered", "Noé has it")
+        self._move(deal, "Camille", "hand_over", "enters the code: delivery is proven on chain", code=code)
+        self._seen(deal, self.noe, "Noé has it", lambda order: order["summary"]["fulfilment"] == "delivered")
         self._pass_time(8, "the inspection window passes")
-        self._paid_out(self.camille, "Camille", key)
+        order = self._seen(deal, self.camille, "her node claims what is due, by itself", is_settled)
+        self.stage.says("Camille", f"is paid {money(order['total'])}")
+        _show_last_tx(self.stage, order)
+        self._seen(deal, self.noe, "Noé's node sees it too", is_settled)
+        text = "Très belle chemise, et un mot manuscrit dans le colis."
         self._move(
-            self.noe,
-            "Noé",
-            key,
-            "review",
-            "publishes a review",
-            rating=5,
-            text="Très belle chemise, et un mot manuscrit dans le colis.",
-            handle="chemise-bleue-lin",
+            deal, "Noé", "review", "publishes a review", rating=5, text=text, handle="chemise-bleue-lin"
         )
         self._review_is_shown()
-        self._warranty(key)
+        self._warranty(deal)
 
-    def _order(self, label: str, who: str, lines: list[tuple[str, str, int]], *, wait: bool = True) -> str:
-        store = self.stores[who]
-        for handle, sku, quantity in lines:
-            self.noe.api.post("/cart", {"store": store, "handle": handle, "sku": sku, "quantity": quantity})
-        cart = next(part for part in self.noe.api.get("/cart")["stores"] if _same(part["store"], store))
-        self.stage.says("Noé", f"cart at {cart['name']}: {money(cart['subtotal'])}")
-        form = {
-            "store": store,
-            "name": "Noé Martin",
-            "email": "noe@example.org",
-            "address": ADDRESS,
-            "country": "FR",
-            "rate_id": cart["rates"][0]["rate_id"] if cart["rates"] else "",
-            "token_symbol": cart["tokens"][0]["symbol"],
-        }
-        key: str = self.noe.api.post("/checkout", form)["order_key"]
-        self.orders[label] = key
+    def _ask(self, who: str, merchant: NodeProcess, lines: list[tuple[str, str, int]]) -> Deal:
+        key = ask_quote(self.noe, self.stores[who], lines, name=ADDRESS["name"], address=ADDRESS)
+        order = order_of(self.noe, key)
+        self.stage.says("Noé", f"fills a cart at {merchant.name}: {money(order['total'])} with delivery")
         self.stage.says("Noé", f"sends a sealed order request, {key[:12]}")
-        return key
+        return Deal(self.noe, merchant, key)
 
-    def _quoted(self, key: str) -> None:
-        order = self._reaches(
-            self.noe, key, lambda order: order["quote"] and order["quote"]["signed"], "a signed quote comes back"
-        )
+    def _quoted(self, deal: Deal) -> None:
+        order = self._seen(deal, self.noe, "a signed quote comes back", has_quote)
         self.stage.words(order["terms_words"])
 
-    def _both_see(self, key: str, who: str, merchant: NodeProcess, payment: str) -> None:
-        for name, node in (("Noé", self.noe), (who, merchant)):
-            order = self._reaches(
-                node, key, lambda order: order["summary"]["payment"] == payment, f"{name} sees the money on chain"
-            )
-            _show_last_tx(self.stage, order)
+    def _funded(self, deal: Deal, who: str) -> None:
+        self._seen(deal, self.noe, "Noé sees the money in escrow", is_paying("escrowed"))
+        order = self._seen(deal, deal.merchant, f"{who} sees it too", is_paying("escrowed"))
+        _show_last_tx(self.stage, order)
 
-    def _move(self, node: NodeProcess, who: str, key: str, action: str, what: str, **form: Any) -> Json:
-        until(f"{who} may {action}", lambda: self._may(node, key, action))
+    def _move(self, deal: Deal, who: str, action: str, what: str, **form: Any) -> None:
+        node = self.noe if who == "Noé" else deal.merchant
         with self.stage.timed(who, what):
-            order: Json = node.api.post(f"/orders/{self._key(node, key)}/{action}", form)
-        return order
+            deal.move(node, action, **form)
 
-    def _may(self, node: NodeProcess, key: str, action: str) -> bool:
-        order = self._find(node, key)
-        return order is not None and any(move["name"] == action for move in order["next_actions"])
-
-    def _key(self, node: NodeProcess, key: str) -> str:
-        found = self._find(node, key)
-        return str(found["summary"]["order_key"]) if found else key
-
-    def _find(self, node: NodeProcess, key: str) -> Json | None:
-        """The order on either side; a merchant who knows it only from the chain knows it by its order id."""
-        mine = self._detail(self.noe, key)["summary"]
-        for name in (key, mine["order_id"]):
-            if name:
-                try:
-                    return self._detail(node, name)
-                except HalleError as error:
-                    if error.code != "order-unknown":
-                        raise
-        return None
-
-    def _detail(self, node: NodeProcess, key: str) -> Json:
-        order: Json = node.api.get(f"/orders/{key}")
-        return order
-
-    def _reaches(self, node: NodeProcess, key: str, test: Any, what: str) -> Json:
+    def _seen(self, deal: Deal, node: NodeProcess, what: str, test: Callable[[Json], Any]) -> Json:
         begun = time.monotonic()
-
-        def look() -> Json | None:
-            order = self._find(node, key)
-            return order if order and test(order) else None
-
-        order = until(what, look)
+        order = deal.reaches(node, what, test)
         self.stage.fact("then", f"{what} ({time.monotonic() - begun:.1f} s)")
         return order
 
     def _pass_time(self, days: int, why: str) -> None:
         self.noe.api.post("/chain/advance", {"seconds": days * DAY_S})
         self.stage.says("chain", f"its clock is moved {days} days ahead: {why}")
-
-    def _paid_out(self, merchant: NodeProcess, who: str, key: str) -> None:
-        """The merchant's node claims by itself; a person may also press the button."""
-        order = self._reaches(
-            merchant, key, lambda order: order["balance"]["to_merchant"] and not order["balance"]["held"], "the claim pays"
-        )
-        self.stage.says(who, f"is paid {money(order['total'])}")
-        _show_last_tx(self.stage, order)
-        self._reaches(self.noe, key, lambda order: not order["balance"]["held"], "Noé's node sees it too")
 
     def _review_is_shown(self) -> None:
         path = f"/listings/{self.stores['Camille']}/chemise-bleue-lin"
@@ -345,18 +303,20 @@ class Market:
             return next((review for review in reviews if review["verified"]), None)
 
         review = until("the review reaches Camille", look)
-        self.stage.says("Camille", f"shows it: {'★' * review['rating']} by {review['author_name']}, verified purchase")
+        self.stage.says(
+            "Camille", f"shows it: {'★' * review['rating']} by {review['author_name']}, verified purchase"
+        )
         self.stage.fact("review", review["cid"])
 
-    def _warranty(self, key: str) -> None:
-        self._move(self.camille, "Camille", key, "issue_warranty", "backs it with a funded warranty of two years", days=730)
-        order = self._reaches(self.noe, key, lambda order: order["certificates"], "Noé holds the certificate")
-        self.stage.fact("certificate", f"number {order['certificates'][0]['certificate_id']}")
-        self._move(self.noe, "Noé", key, "open_warranty_claim", "claims: a seam has opened", text="Couture ouverte.")
-        self._move(self.camille, "Camille", key, "accept_warranty_claim", "accepts; the bond pays")
-        order = self._reaches(
-            self.noe, key, lambda order: order["certificates"][0]["status"] == "paid", "the claim is paid"
+    def _warranty(self, deal: Deal) -> None:
+        self._move(
+            deal, "Camille", "issue_warranty", "backs it with a funded warranty of two years", days=730
         )
+        order = self._seen(deal, self.noe, "Noé holds the certificate", lambda order: order["certificates"])
+        self.stage.fact("certificate", f"number {order['certificates'][0]['certificate_id']}")
+        self._move(deal, "Noé", "open_warranty_claim", "claims: a seam has opened", text="Couture ouverte.")
+        self._move(deal, "Camille", "accept_warranty_claim", "accepts; the bond pays")
+        order = self._seen(deal, self.noe, "the claim is paid", _claim_is_paid)
         _show_last_tx(self.stage, order)
 
     def offline_order(self) -> None:
@@ -364,35 +324,36 @@ class Market:
         self.stage.act(6, "Kawa's machine is off")
         self.kawa.stop()
         self.stage.says("Kawa", "closes the node and goes home")
-        key = self._order("B", "Kawa", [("cafe-ethiopie-guji", "GUJ-250", 2)])
-        self._move(self.noe, "Noé", key, "make_offer", "funds it as an offer, on Kawa's published terms")
-        order = self._reaches(self.noe, key, lambda order: order["summary"]["payment"] == "escrowed", "it is on chain")
+        deal = self._ask("Kawa", self.kawa, [("cafe-ethiopie-guji", "GUJ-250", 2)])
+        self._move(deal, "Noé", "make_offer", "funds it as an offer, on Kawa's published terms")
+        order = self._seen(deal, self.noe, "it is on chain", lambda order: order["balance"]["held"])
         self.stage.words(order["terms_words"][:2])
         _show_last_tx(self.stage, order)
         with self.stage.timed("Kawa", "comes back and runs halle up"):
             self.kawa.start(*self.camille.found.addrs)
-        self._reaches(self.kawa, key, lambda order: True, "Kawa's node finds the order")
-        self._move(self.kawa, "Kawa", key, "ship", "accepts it and ships", carrier="Chronopost", tracking="XY123456789FR")
-        self._reaches(self.noe, key, lambda order: order["shipments"], "Noé sees the parcel")
-        code = self._detail(self.noe, key)["delivery_code"]
-        self._move(self.kawa, "Kawa", key, "hand_over", "hands it over against the code", code=code)
-        self._move(self.noe, "Noé", key, "release", "is happy and releases the money at once")
-        self._reaches(self.kawa, key, lambda order: not order["balance"]["held"], "Kawa is paid")
+        self._seen(deal, self.kawa, "Kawa's node finds the order", lambda order: True)
+        self._seen(deal, self.kawa, "stock is there: the node accepts by itself", is_paying("escrowed"))
+        self._move(deal, "Kawa", "ship", "ships", carrier="Chronopost", tracking="XY123456789FR")
+        code = self._seen(deal, self.noe, "Noé sees the parcel", is_shipped)["delivery_code"]
+        self._move(deal, "Kawa", "hand_over", "hands it over against the code", code=code)
+        self._move(deal, "Noé", "release", "is happy and releases the money at once")
+        self._seen(deal, self.kawa, "Kawa is paid", is_settled)
 
     def settled_order(self) -> None:
         """Act 7: a mutual settlement refunds a part, without any arbiter."""
         self.stage.act(7, "A flaw, and two people who agree")
-        key = self._order("C", "Camille", [("echarpe-prune", "ECH", 1)])
-        self._quoted(key)
-        self._move(self.noe, "Noé", key, "approve", "approves")
-        self._both_see(key, "Camille", self.camille, "escrowed")
-        self._move(self.camille, "Camille", key, "ship", "ships", carrier="Colissimo", tracking="8R00012345682")
-        held = self._reaches(self.noe, key, lambda order: order["shipments"], "Noé sees the parcel")["balance"]["held"]
+        deal = self._ask("Camille", self.camille, [("echarpe-prune", "ECH", 1)])
+        self._quoted(deal)
+        self._move(deal, "Noé", "approve", "approves")
+        self._funded(deal, "Camille")
+        self._move(deal, "Camille", "ship", "ships", carrier="Colissimo", tracking="8R00012345682")
+        held = self._seen(deal, self.noe, "Noé sees the parcel", is_shipped)["balance"]["held"]
+        share = held * 3 // 10
         self._move(
-            self.noe, "Noé", key, "propose_settlement", "a pulled thread: proposes 30 % back", buyer_share=held * 3 // 10
+            deal, "Noé", "propose_settlement", "a pulled thread: proposes 30 % back", buyer_share=share
         )
-        self._move(self.camille, "Camille", key, "accept_settlement", "agrees and signs")
-        order = self._reaches(self.noe, key, lambda order: not order["balance"]["held"], "both are paid at once")
+        self._move(deal, "Camille", "accept_settlement", "agrees and signs")
+        order = self._seen(deal, self.noe, "both are paid at once", is_settled)
         _show_last_tx(self.stage, order)
 
     def reckon(self) -> None:
@@ -433,8 +394,8 @@ def _totals(report: Json) -> str:
     return ", ".join(f"{count} {name}" for name, count in report["totals"].items())
 
 
-def _same(a: str, b: str) -> bool:
-    return a.lower() == b.lower()
+def _claim_is_paid(order: Json) -> bool:
+    return any(certificate["status"] == "paid" for certificate in order["certificates"])
 
 
 def _show_last_tx(stage: Stage, order: Json) -> None:
