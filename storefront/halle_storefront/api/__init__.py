@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from aiohttp import web
+
 from halle_protocol.keys import to_checksum
 
 from ..node_access import node_of
+from . import owner
 
 
 def public_routes() -> list[web.AbstractRouteDef]:
@@ -13,7 +15,7 @@ def public_routes() -> list[web.AbstractRouteDef]:
 
 
 def local_routes() -> list[web.AbstractRouteDef]:
-    return [web.get("/api/v1/store", store)]
+    return [web.get("/api/v1/store", store), *owner.routes()]
 
 
 async def store(request: web.Request) -> web.Response:

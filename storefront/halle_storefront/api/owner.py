@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+
 from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
 
@@ -47,7 +48,9 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise Refused("The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json.")
+        raise Refused(
+            "The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json."
+        )
     return value
 
 
@@ -179,7 +182,10 @@ async def cart(node: ServedNode, _: web.Request) -> Any:
 async def add_to_cart(node: ServedNode, request: web.Request) -> Any:
     form = await body_of(request)
     return await node.trade.cart_add(
-        str(form.get("store", "")), str(form.get("handle", "")), str(form.get("sku", "")), forms.whole(form, "quantity", 1)
+        str(form.get("store", "")),
+        str(form.get("handle", "")),
+        str(form.get("sku", "")),
+        forms.whole(form, "quantity", 1),
     )
 
 
@@ -193,7 +199,9 @@ async def checkout(node: ServedNode, request: web.Request) -> Any:
 
 async def list_orders(node: ServedNode, request: web.Request) -> Any:
     query = request.query
-    return {"orders": node.trade.orders(query.get("role", ""), query.get("view", "all"), query.get("query", ""))}
+    return {
+        "orders": node.trade.orders(query.get("role", ""), query.get("view", "all"), query.get("query", ""))
+    }
 
 
 async def show_order(node: ServedNode, request: web.Request) -> Any:

@@ -11,8 +11,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from halle_protocol.cid import CID
 from pydantic import BaseModel
+
+from halle_protocol.cid import CID
 
 
 def to_json(value: Any) -> Any:
