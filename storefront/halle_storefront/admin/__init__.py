@@ -1,0 +1,39 @@
+"""The merchant's pages: today, orders, products, network, settings."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..i18n import LANGUAGE_PATTERN
+from . import home, imports, network, orders, products, settings
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    base = f"/{LANGUAGE_PATTERN}/admin"
+    return [
+        web.get(f"{base}/", home.today),
+        web.get(f"{base}/products", products.listing),
+        web.get(f"{base}/products/new", products.blank),
+        web.post(f"{base}/products/new", products.create),
+        web.get(base + "/products/{handle}", products.edit),
+        web.post(base + "/products/{handle}", products.save),
+        web.post(base + "/products/{handle}/photos", products.add_photos),
+        web.post(base + "/products/{handle}/photos/{cid}/remove", products.remove_photo),
+        web.post(base + "/products/{handle}/remove", products.remove),
+        web.post(base + "/products/{handle}/restore", products.restore),
+        web.post(f"{base}/publish", products.publish),
+        web.get(f"{base}/import", imports.ask),
+        web.post(f"{base}/import", imports.check),
+        web.post(base + "/import/{file_id}/apply", imports.apply),
+        web.post(base + "/import/{import_id}/undo", imports.undo),
+        web.get(f"{base}/orders", orders.listing),
+        web.get(base + "/orders/{key}", orders.order),
+        web.post(base + "/orders/{key}/act/{action}", orders.act),
+        web.get(f"{base}/network", network.overview),
+        web.post(f"{base}/network/connect", network.connect),
+        web.post(f"{base}/network/sync", network.sync),
+        web.get(f"{base}/settings", settings.show),
+        web.post(f"{base}/settings/profile", settings.save_profile),
+        web.post(f"{base}/settings/shipping", settings.save_shipping),
+        web.post(f"{base}/settings/policies", settings.save_policies),
+    ]

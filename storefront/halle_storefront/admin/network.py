@@ -1,0 +1,84 @@
+"""Network: who this node is, whom it talks to, what it keeps, and whether its chain answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from halle_protocol.errors import HalleError
+from halle_protocol.keys import to_checksum
+
+from ..failures import describe
+from ..forms import read_form, see_other
+from ..i18n import N_, language_of, translations
+from ..local_pages import admin_page, here
+from ..node_access import ServedNode, node_of
+
+
+async def overview(request: web.Request) -> web.Response:
+    node = node_of(request)
+    lang = language_of(request)
+    facts, problem = await chain_facts(node, lang)
+    network = node.network
+    return admin_page(
+        request,
+        "admin/network.html",
+        peer_id=network.peer_id,
+        store_address=to_checksum(node.keys.store_address),
+        addrs=network.addrs,
+        peers=network.peers(),
+        head=node.catalog.current_head(),
+        stores=node.index.stores(),
+        pins=sorted(node.blocks.pins().items()),
+        figures=figures(node, lang),
+        chain_facts=facts,
+        chain_problem=problem,
+    )
+
+
+def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:
+    say = translations(lang).gettext
+    traffic, storage = node.network.stats(), node.blocks.stats()
+    return [
+        (traffic.peers, say(N_("peers connected"))),
+        (traffic.frames_in, say(N_("announcements heard"))),
+        (traffic.syncs, say(N_("catch-ups"))),
+        (storage.blocks, say(N_("blocks kept"))),
+        (size(storage.bytes), say(N_("on disk"))),
+    ]
+
+
+def size(count: int) -> str:
+    value, units = float(count), ("B", "kB", "MB", "GB")
+    for unit in units:
+        if value < 1000 or unit == units[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return ""
+
+
+async def chain_facts(node: ServedNode, lang: str) -> tuple[list[tuple[str, Any]], str]:
+    """What the chain says of itself, or why it says nothing."""
+    say = translations(lang).gettext
+    client = node.chain.client
+    try:
+        number = await client.block_number()
+        return [
+            (say(N_("Chain number")), client.chain_id),
+            (say(N_("Newest block")), number),
+            (say(N_("Escrow contract")), to_checksum(client.contracts.escrow)),
+        ], ""
+    except HalleError as error:
+        return [], describe(error, lang).title
+
+
+async def connect(request: web.Request) -> web.Response:
+    form = await read_form(request)
+    await node_of(request).network.connect(form.text("addr"))
+    return see_other(here(request, "/admin/network?done=connected"))
+
+
+async def sync(request: web.Request) -> web.Response:
+    form = await read_form(request)
+    await node_of(request).network.sync_with(form.text("peer_id"))
+    return see_other(here(request, "/admin/network?done=synced"))

@@ -1,0 +1,29 @@
+"""The buyer's local client: search the whole hall, one cart over many shops, orders, wallet."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..i18n import LANGUAGE_PATTERN
+from . import cart, orders, search, wallet
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    base = f"/{LANGUAGE_PATTERN}/market"
+    return [
+        web.get(f"{base}/", search.home),
+        web.get(base + "/p/{store}/{handle}", search.product),
+        web.get(f"{base}/stores", search.stores),
+        web.get(base + "/s/{store}", search.store),
+        web.post(base + "/s/{store}/follow", search.follow),
+        web.get(f"{base}/cart", cart.show),
+        web.post(f"{base}/cart/add", cart.add),
+        web.post(f"{base}/cart/set", cart.change),
+        web.get(base + "/checkout/{store}", cart.checkout),
+        web.post(base + "/checkout/{store}", cart.ask_quote),
+        web.get(f"{base}/orders", orders.listing),
+        web.get(base + "/orders/{key}", orders.order),
+        web.post(base + "/orders/{key}/act/{action}", orders.act),
+        web.get(f"{base}/wallet", wallet.show),
+        web.post(f"{base}/wallet/test-money", wallet.test_money),
+    ]

@@ -1,0 +1,30 @@
+"""The buyer's orders: what was agreed, where the money is, the delivery code, and every legal next move."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..forms import read_form, see_other
+from ..local_pages import here, market_page
+from ..moves import read_move
+from ..node_access import node_of
+
+
+async def listing(request: web.Request) -> web.Response:
+    return market_page(request, "market/orders.html", orders=node_of(request).trade.orders(role="buyer"))
+
+
+async def order(request: web.Request) -> web.Response:
+    return market_page(
+        request, "market/order.html", order=node_of(request).trade.order(request.match_info["key"])
+    )
+
+
+async def act(request: web.Request) -> web.Response:
+    """Make one move, then show the order again."""
+    trade = node_of(request).trade
+    key, action = request.match_info["key"], request.match_info["action"]
+    form = await read_form(request)
+    values = read_move(action, form, trade.order(key))
+    await trade.act(key, action, **values)
+    return see_other(here(request, f"/market/orders/{key}?done=done"))
