@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from halle_protocol import car, catalog, cid, dagcbor, ipns, money, reconcile, unixfs
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, LocalProtocolError, RemoteProtocolError
@@ -46,9 +47,7 @@ def store(pages: dict[str, str]) -> dict[CID, bytes]:
     return {CID.parse(name): bytes.fromhex(block) for name, block in pages.items()}
 
 
-def assert_refused(
-    code: str, call: Callable[[], object], kind: type[HalleError] = RemoteProtocolError
-) -> None:
+def assert_refused(code: str, call: Callable[[], object], kind: type[HalleError] = RemoteProtocolError) -> None:
     with pytest.raises(kind) as caught:
         call()
     assert caught.value.code == code
@@ -171,9 +170,7 @@ def test_ipns_refuses_an_invalid_vector(case: Case) -> None:
 @pytest.mark.parametrize("case", cases("catalog_valid"))
 def test_catalog_builds_a_valid_vector(case: Case) -> None:
     if "count" in case:
-        items = {
-            f"listing/product-{i}": cid.cid_of(cid.DAG_CBOR, b"document %d" % i) for i in range(case["count"])
-        }
+        items = {f"listing/product-{i}": cid.cid_of(cid.DAG_CBOR, b"document %d" % i) for i in range(case["count"])}
         tree = catalog.build(items)
         changes = {key: value and CID.parse(value) for key, value in case["changes"].items()}
         after = catalog.update(tree.root, changes, tree.blocks.__getitem__)
@@ -197,8 +194,7 @@ def test_catalog_refuses_an_invalid_vector(case: Case) -> None:
 
 def sync_items(start: int, end: int) -> reconcile.ItemSet:
     return reconcile.ItemSet(
-        reconcile.Item(1_700_000_000 + i // 3, cid.cid_of(cid.RAW, b"item %d" % i).digest)
-        for i in range(start, end)
+        reconcile.Item(1_700_000_000 + i // 3, cid.cid_of(cid.RAW, b"item %d" % i).digest) for i in range(start, end)
     )
 
 
