@@ -1,6 +1,4 @@
-"""How long to wait after failures: doubling to a ceiling, with jitter so that nodes do not come back in
-step.
-"""
+"""How long to wait after failures: doubling to a ceiling, with jitter against coming back in step."""
 
 from __future__ import annotations
 

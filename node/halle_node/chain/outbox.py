@@ -41,8 +41,9 @@ _log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Sends what `enqueue` stored. `signers` gives the private key of an address, or raises Refused keys-
-    locked.
+    """Sends what `enqueue` stored.
+
+    `signers` gives the private key of an address, or raises Refused keys-locked.
     """
 
     def __init__(

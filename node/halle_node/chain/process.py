@@ -18,8 +18,9 @@ READY = b"ready "
 
 
 class EmbeddedChain:
-    """One chain process over a folder. Shape: `url` is its JSON-RPC address once started; port 0 takes a
-    free one.
+    """One chain process over a folder.
+
+    Shape: `url` is its JSON-RPC address once started; port 0 takes a free one.
     """
 
     def __init__(self, data: Path, port: int = 0) -> None:
