@@ -22,9 +22,7 @@ from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_int, t
 TYPE = "halle/grant/1"
 SCOPES = ("publish", "quote", "message", "ship", "settle")
 MAX_BYTES = 600
-_KEYS = frozenset(
-    ["type", "store", "operator", "peer_id", "scopes", "not_before", "not_after", "sequence", "sig"]
-)
+_KEYS = frozenset(["type", "store", "operator", "peer_id", "scopes", "not_before", "not_after", "sequence", "sig"])
 
 
 @dataclass(frozen=True)
@@ -132,9 +130,7 @@ def authorise(
     if signer == store:
         return
     if grant is None or grant.operator != signer:
-        raise RemoteProtocolError(
-            f"0x{signer.hex()} may not act for store 0x{store.hex()}.", code="not-authorised"
-        )
+        raise RemoteProtocolError(f"0x{signer.hex()} may not act for store 0x{store.hex()}.", code="not-authorised")
     if grant.store != store:
         raise RemoteProtocolError("The grant is of another store.", code="grant-wrong-store")
     grant.verify()

@@ -103,11 +103,7 @@ class Message:
         expect_keys(value, _KEYS, kind=_KIND, optional=frozenset(("grant",)))
         body, grant = value["body"], value.get("grant")
         name = take_text(value, "type", kind=_KIND, max_chars=80)
-        if (
-            not isinstance(body, dict)
-            or not _NAME.match(name)
-            or ("grant" in value and type(grant) is not bytes)
-        ):
+        if not isinstance(body, dict) or not _NAME.match(name) or ("grant" in value and type(grant) is not bytes):
             raise RemoteProtocolError("A message has a type such as order/request.", code="message-shape")
         return Message(
             id=take_bytes(value, "id", 16, kind=_KIND),
@@ -149,13 +145,13 @@ def sign_message(
 ) -> Message:
     """Return a message signed by the sender's store key, or by an operator key whose grant goes along.
 
-    Raises: LocalProtocolError `message-shape`, `message-too-large`, RemoteProtocolError `body-invalid`.
+    Raises: LocalProtocolError `message-shape`, `message-too-large`, `body-invalid`.
     """
     plain = body.to_body() if isinstance(body, Model) else body
     message = Message(id, thread, type, sender, to, issued, plain, grant=grant)
-    parse_message(message)
     signed = replace(message, sig=sign(private, message.digest()))
     try:
+        parse_message(message)
         return Message.decode(signed.encode())
     except RemoteProtocolError as exc:
         raise LocalProtocolError(exc.message, code=exc.code) from exc

@@ -5,7 +5,7 @@ Spec: docs/spec/10-order.md §1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,7 +53,7 @@ class HistoryEntry:
     tx: bytes = b""
 
 
-def chain_facts(facts: list[Fact]) -> list[ChainFact]:
+def chain_facts(facts: Iterable[Fact]) -> list[ChainFact]:
     """Sort by place in the chain; of equal places the most final fact counts."""
     best: dict[tuple[int, int], ChainFact] = {}
     for fact in facts:
@@ -64,11 +64,12 @@ def chain_facts(facts: list[Fact]) -> list[ChainFact]:
     return [best[place] for place in sorted(best)]
 
 
-def _weight(fact: ChainFact) -> tuple[int, str, bytes]:
-    return _FINALITY.index(fact.finality), fact.name, fact.tx
+def _weight(fact: ChainFact) -> tuple[int, str, bytes, int, str]:
+    """Order even facts that cannot both be true, so that a confused source still gives one state."""
+    return _FINALITY.index(fact.finality), fact.name, fact.tx, fact.at, repr(sorted(fact.args.items()))
 
 
-def message_facts(facts: list[Fact]) -> list[Message]:
+def message_facts(facts: Iterable[Fact]) -> list[Message]:
     """Sort by (issued, sender, id); of two messages with one (sender, id) the earlier counts."""
     best: dict[tuple[bytes, bytes], Message] = {}
     for fact in facts:

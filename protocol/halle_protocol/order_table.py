@@ -95,9 +95,7 @@ ACTIONS: tuple[ActionRule, ...] = (
     ActionRule("ship", ("merchant",), (_A,), "before", _BOTH),
     ActionRule("hand_over", ("merchant", "buyer", "anyone"), (_A,), "any", _CHAIN, ("code",)),
     ActionRule("hand_over", ("merchant", "buyer", "anyone"), (_H,), "before", _CHAIN, ("code",)),
-    ActionRule(
-        "hand_over", ("merchant", "buyer", "anyone"), (_H,), "after", _CHAIN, ("code", "proof-required")
-    ),
+    ActionRule("hand_over", ("merchant", "buyer", "anyone"), (_H,), "after", _CHAIN, ("code", "proof-required")),
     ActionRule("prove_delivery", ("merchant", "buyer", "anyone"), (_H,), "before", _CHAIN, ("carrier",)),
     ActionRule(
         "prove_delivery",

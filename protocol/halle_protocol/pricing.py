@@ -109,9 +109,7 @@ def available_rates(lines: Sequence[OrderItem], shipping: Shipping | None, count
     weight = _weight_g(lines)
     goods = _goods(lines)
     fit = [rate for rate in zone.rates if rate.max_weight_g is None or weight <= rate.max_weight_g]
-    quotes = [
-        RateQuote(rate, _rate_price(rate, goods)) for rate in fit if rate.price.currency == goods.currency
-    ]
+    quotes = [RateQuote(rate, _rate_price(rate, goods)) for rate in fit if rate.price.currency == goods.currency]
     return sorted(quotes, key=lambda quote: (quote.price.amount_minor, quote.rate.id))
 
 

@@ -38,8 +38,7 @@ def judge(
     state = fold(known)
     events = [fact for fact in known if isinstance(fact, ChainFact)]
     accepted = any(
-        event.name in ("Accepted", "Shipped", "Delivered") or bool(event.args.get("accepted"))
-        for event in events
+        event.name in ("Accepted", "Shipped", "Delivered") or bool(event.args.get("accepted")) for event in events
     )
     checks = (
         ("other-chain", review.chain_id == chain_id),

@@ -80,9 +80,7 @@ class Envelope:
             {"type": ENVELOPE_TYPE, "to": self.to, "prekey": self.prekey_id, "ciphertext": self.ciphertext}
         )
         if len(data) > MAX_ENVELOPE_BYTES:
-            raise LocalProtocolError(
-                f"An envelope may have {MAX_ENVELOPE_BYTES} bytes.", code="envelope-too-large"
-            )
+            raise LocalProtocolError(f"An envelope may have {MAX_ENVELOPE_BYTES} bytes.", code="envelope-too-large")
         return data
 
     @staticmethod

@@ -22,12 +22,8 @@ TYPES: dict[str, str] = {
         "uint64 notBefore,uint64 notAfter,uint64 sequence)"
     ),
     "Document": "Document(string type,address store,uint64 seq,uint64 issued,bytes32 body)",
-    "Head": (
-        "Head(address store,uint64 seq,bytes catalog,bytes site,uint64 issued,uint64 expires,bytes grant)"
-    ),
-    "Message": (
-        "Message(bytes16 id,bytes32 thread,string type,address sender,address to,uint64 issued,bytes32 body)"
-    ),
+    "Head": ("Head(address store,uint64 seq,bytes catalog,bytes site,uint64 issued,uint64 expires,bytes grant)"),
+    "Message": ("Message(bytes16 id,bytes32 thread,string type,address sender,address to,uint64 issued,bytes32 body)"),
     "Terms": (
         "Terms(address merchant,address buyer,address token,uint256 amount,address arbiter,"
         "address backupArbiter,uint16 arbiterFeeBps,uint16 defaultBuyerBps,uint40 validUntil,"
@@ -36,9 +32,7 @@ TYPES: dict[str, str] = {
     ),
     "Settlement": "Settlement(bytes32 orderId,uint256 buyerShare,uint256 paidOut)",
     "Release": "Release(bytes32 orderId,uint256 amount,uint256 paidOut,uint256 deadline)",
-    "SetOperator": (
-        "SetOperator(address merchant,address operator,uint64 until,uint256 nonce,uint256 deadline)"
-    ),
+    "SetOperator": ("SetOperator(address merchant,address operator,uint64 until,uint256 nonce,uint256 deadline)"),
 }
 """Every struct that is ever signed. Changing one character is a new protocol version."""
 
@@ -125,9 +119,7 @@ def struct_hash(name: str, *values: Any) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def domain_separator(
-    name: str, version: str, chain_id: int | None = None, contract: bytes | None = None
-) -> bytes:
+def domain_separator(name: str, version: str, chain_id: int | None = None, contract: bytes | None = None) -> bytes:
     """Return the EIP-712 domain separator; fields that are None are left out of the domain type."""
     fields = ["string name", "string version"]
     words = [_string(name), _string(version)]
@@ -158,9 +150,7 @@ def sign(private: bytes, digest: bytes) -> bytes:
     try:
         signature = coincurve.PrivateKey(private).sign_recoverable(digest, hasher=None)
     except (ValueError, TypeError) as exc:
-        raise LocalProtocolError(
-            "Signing needs a 32-byte key and a 32-byte digest.", code="bad-private-key"
-        ) from exc
+        raise LocalProtocolError("Signing needs a 32-byte key and a 32-byte digest.", code="bad-private-key") from exc
     return bytes(signature[:64]) + bytes([27 + signature[64]])
 
 

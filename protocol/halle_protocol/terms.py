@@ -160,17 +160,13 @@ def terms_signer(terms: Terms, sig: bytes, chain_id: int, escrow: bytes) -> byte
     return recover(terms.digest(chain_id, escrow), sig)
 
 
-def settlement_digest(
-    order_id: bytes, buyer_share: int, paid_out: int, chain_id: int, escrow: bytes
-) -> bytes:
+def settlement_digest(order_id: bytes, buyer_share: int, paid_out: int, chain_id: int, escrow: bytes) -> bytes:
     """Return what both sides sign to split what is held; `paid_out` makes the signature single-use."""
     hashed = struct_hash("Settlement", order_id, buyer_share, paid_out)
     return typed_digest(escrow_domain(chain_id, escrow), hashed)
 
 
-def release_digest(
-    order_id: bytes, amount: int, paid_out: int, deadline: int, chain_id: int, escrow: bytes
-) -> bytes:
+def release_digest(order_id: bytes, amount: int, paid_out: int, deadline: int, chain_id: int, escrow: bytes) -> bytes:
     """Return what a buyer without gas signs to release `amount` to the merchant."""
     hashed = struct_hash("Release", order_id, amount, paid_out, deadline)
     return typed_digest(escrow_domain(chain_id, escrow), hashed)
@@ -283,9 +279,7 @@ def check_binding(terms: Terms, order_document: bytes) -> OrderDocument:
     pairs = [(document.merchant, terms.merchant), (document.token, terms.token)]
     pairs += [] if terms.buyer == ZERO_ADDRESS else [(document.buyer, terms.buyer)]
     if any(a != b for a, b in pairs):
-        raise RemoteProtocolError(
-            "Terms and order name other parties or tokens.", code="order-terms-mismatch"
-        )
+        raise RemoteProtocolError("Terms and order name other parties or tokens.", code="order-terms-mismatch")
     return document
 
 

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 _WORDS: dict[str, dict[str, str]] = {
     "en": {
-        "amount": "You pay {amount}. The escrow contract holds it; neither the shop nor this software "
-        "can take it.",
+        "amount": "You pay {amount}. The escrow contract holds it; neither the shop nor this software can take it.",
         "valid": "The offer can be paid until {until} UTC.",
         "accept": "If the shop has not accepted within {accept}, you get everything back.",
         "ship": "The shop must ship within {ship} of accepting; otherwise you can take everything back.",
-        "proof-code": "Delivery is proven by your delivery code: give it only when you have the goods "
-        "in hand.",
+        "proof-code": "Delivery is proven by your delivery code: give it only when you have the goods in hand.",
         "proof-carrier": "Delivery is proven by the carrier {carrier}.",
         "proof-both": "Delivery is proven by your delivery code or by the carrier {carrier}.",
         "proof-none": "Delivery needs no proof: the shop says that it shipped.",
@@ -29,12 +27,10 @@ _WORDS: dict[str, dict[str, str]] = {
         "deliver": "Without a proof, delivery counts as done {deliver} after shipping.",
         "inspect": "After delivery you have {inspect} to inspect and object; then the shop is paid.",
         "release": "You can pay the shop earlier, in part or whole, whenever you like.",
-        "arbiter": "A dispute is decided by {arbiter} within {arbitrate}; their fee is {fee} of what is "
-        "held.",
+        "arbiter": "A dispute is decided by {arbiter} within {arbitrate}; their fee is {fee} of what is held.",
         "backup": "If they stay silent, {backup} decides within another {arbitrate}.",
         "default": "If nobody decides, you get {share} of what is held and the shop the rest.",
-        "no-arbiter": "There is no arbiter: in a dispute without agreement you get {share} after "
-        "{arbitrate}.",
+        "no-arbiter": "There is no arbiter: in a dispute without agreement you get {share} after {arbitrate}.",
     },
     "fr": {
         "amount": "Vous payez {amount}. Le contrat de séquestre garde la somme ; ni la boutique ni ce "
@@ -50,16 +46,13 @@ _WORDS: dict[str, dict[str, str]] = {
         "proof-none": "La remise ne demande pas de preuve : la boutique déclare avoir expédié.",
         "deliver-proof": "Sans cette preuve sous {deliver} après l’expédition, vous pouvez tout reprendre.",
         "deliver": "Sans preuve, la livraison est réputée faite {deliver} après l’expédition.",
-        "inspect": "Après la livraison vous avez {inspect} pour vérifier et contester ; ensuite la "
-        "boutique est payée.",
+        "inspect": "Après la livraison vous avez {inspect} pour vérifier et contester ; ensuite la boutique est payée.",
         "release": "Vous pouvez payer la boutique plus tôt, en partie ou en entier, quand vous voulez.",
         "arbiter": "Un litige est tranché par {arbiter} sous {arbitrate} ; ses frais sont de {fee} de "
         "la somme retenue.",
         "backup": "En cas de silence, {backup} tranche sous {arbitrate} de plus.",
-        "default": "Si personne ne tranche, vous recevez {share} de la somme retenue et la boutique le "
-        "reste.",
-        "no-arbiter": "Il n’y a pas d’arbitre : en cas de litige sans accord vous recevez {share} après "
-        "{arbitrate}.",
+        "default": "Si personne ne tranche, vous recevez {share} de la somme retenue et la boutique le reste.",
+        "no-arbiter": "Il n’y a pas d’arbitre : en cas de litige sans accord vous recevez {share} après {arbitrate}.",
     },
 }
 _UNITS = {
@@ -96,9 +89,7 @@ def duration(seconds: int, language: str) -> str:
 
 def _chosen(terms: Terms) -> list[str]:
     code, carrier = terms.delivery_code != NO_CODE, terms.carrier != ZERO_ADDRESS
-    proof = {(True, True): "both", (True, False): "code", (False, True): "carrier"}.get(
-        (code, carrier), "none"
-    )
+    proof = {(True, True): "both", (True, False): "code", (False, True): "carrier"}.get((code, carrier), "none")
     names = ["amount", "valid", "accept", "ship", f"proof-{proof}"]
     names += ["deliver-proof" if terms.proof_required else "deliver", "inspect", "release"]
     if terms.arbiter == ZERO_ADDRESS:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from halle_protocol.keys import parse_address
-from halle_protocol.order import ChainFact
+from halle_protocol.order_facts import ChainFact, chain_facts
 from halle_protocol.order_table import When
 
 Party = Literal["holder", "underwriter", "arbiter", "anyone"]
@@ -37,11 +37,7 @@ TRANSITIONS: tuple[tuple[ClaimStatus, str, ClaimStatus], ...] = (
     (_O, "OfferLapsed", _A),
     (_C, "ClaimContested", _X),
     (_O, "ClaimContested", _X),
-    *(
-        (source, event, _A)
-        for event in ("ClaimAccepted", "ClaimPaid", "ClaimRuled")
-        for source in (_C, _O, _X)
-    ),
+    *((source, event, _A) for event in ("ClaimAccepted", "ClaimPaid", "ClaimRuled") for source in (_C, _O, _X)),
     (_A, "Expired", _E),
 )
 _TARGET = {event: target for _, event, target in TRANSITIONS}
@@ -99,7 +95,7 @@ class CertificateState:
 def fold_certificate(facts: Iterable[ChainFact]) -> CertificateState:
     """Return a certificate's state; order of arrival, duplicates and gaps never raise."""
     state = CertificateState()
-    for fact in sorted({f.position: f for f in facts}.values(), key=lambda f: f.position):
+    for fact in chain_facts(facts):
         state = _apply(state, fact)
     return state
 

@@ -35,9 +35,7 @@ ORDERABLE = ("in_stock", "backorder", "preorder")
 MAX_VARIANTS = 100
 MAX_MEDIA = 50
 
-Sku = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
+Sku = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Mime = Annotated[str, StringConstraints(strict=True, max_length=80, pattern=r"^[a-z]+/[a-z0-9.+-]+$")]
 Pixels = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 Kind = Literal["physical", "digital", "service", "course", "rental", "request"]
@@ -202,9 +200,9 @@ class Listing(Model):
     categories: Annotated[tuple[Category, ...], Field(max_length=10)] = ()
     collections: Annotated[tuple[Handle, ...], Field(max_length=50)] = ()
     tags: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
-    attributes: Annotated[
-        dict[Name, Annotated[str, Field(strict=True, max_length=1000)]], Field(max_length=100)
-    ] = Field(default_factory=dict)
+    attributes: Annotated[dict[Name, Annotated[str, Field(strict=True, max_length=1000)]], Field(max_length=100)] = (
+        Field(default_factory=dict)
+    )
     tax: Tax | None = None
     shipping: Link | None = None
     warranty: WarrantyOffer | None = None

@@ -25,9 +25,7 @@ from halle_protocol.documents.shape import (
 )
 from halle_protocol.documents.text import Handle, Name, Word
 
-DocumentKey = Annotated[
-    str, StringConstraints(strict=True, max_length=200, pattern=r"^[a-z0-9-]+/[a-z0-9_/.-]+$")
-]
+DocumentKey = Annotated[str, StringConstraints(strict=True, max_length=200, pattern=r"^[a-z0-9-]+/[a-z0-9_/.-]+$")]
 
 
 class Collection(Model):

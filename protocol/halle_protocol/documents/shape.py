@@ -74,12 +74,8 @@ Address = Annotated[bytes, Field(strict=True, min_length=20, max_length=20)]
 Hash32 = Annotated[bytes, Field(strict=True, min_length=32, max_length=32)]
 Signature = Annotated[bytes, Field(strict=True, min_length=65, max_length=65)]
 Country = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")]
-Currency = Annotated[
-    str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$"), AfterValidator(_known_currency)
-]
-Locale = Annotated[
-    str, StringConstraints(strict=True, max_length=35, pattern="^" + LOCALE.pattern.replace(r"\Z", "$"))
-]
+Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$"), AfterValidator(_known_currency)]
+Locale = Annotated[str, StringConstraints(strict=True, max_length=35, pattern="^" + LOCALE.pattern.replace(r"\Z", "$"))]
 
 
 def _not_plain_bytes(value: object) -> object:
@@ -94,9 +90,7 @@ Link = Annotated[CID, BeforeValidator(_not_plain_bytes)]
 class Model(BaseModel):
     """A frozen value of the protocol."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="allow", arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="allow", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     def to_body(self) -> dict[str, Any]:
         """Return the DAG-CBOR map: the fields that were set, unknown ones included."""
