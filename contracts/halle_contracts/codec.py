@@ -163,9 +163,7 @@ def _encode(inputs: tuple[Parameter, ...], args: tuple[object, ...], where: str)
     from eth_abi.exceptions import EncodingError
 
     if len(args) != len(inputs):
-        raise LocalProtocolError(
-            f"{where} takes {len(inputs)} arguments, got {len(args)}.", code="bad-arguments"
-        )
+        raise LocalProtocolError(f"{where} takes {len(inputs)} arguments, got {len(args)}.", code="bad-arguments")
     values = [_plain(item, value) for item, value in zip(inputs, args, strict=True)]
     try:
         return encode([type_text(item) for item in inputs], values)
@@ -212,10 +210,7 @@ def _named_value(item: Parameter, value: Any) -> Any:
         inner = {**item, "type": kind[: kind.rindex("[")]}
         return [_named_value(inner, part) for part in value]
     if kind == "tuple":
-        return {
-            part["name"]: _named_value(part, field)
-            for part, field in zip(item["components"], value, strict=True)
-        }
+        return {part["name"]: _named_value(part, field) for part, field in zip(item["components"], value, strict=True)}
     if kind == "address":
         return bytes.fromhex(value[2:])
     return value

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pyrevm import EVM, BlockEnv, CfgEnv, Env
+
 import halle_contracts
 from halle_protocol.keys import ZERO_ADDRESS, address_of, keccak256
 from halle_protocol.signing import sign
 from halle_protocol.terms import Terms
-from pyrevm import EVM, BlockEnv, CfgEnv, Env
 
 CHAIN_ID = 31337
 START = 4_000_000_000  # ahead of any real clock

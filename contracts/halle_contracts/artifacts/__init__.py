@@ -37,9 +37,7 @@ def artifact(name: str) -> Artifact:
     Raises: LocalProtocolError("contract-unknown").
     """
     if name not in NAMES:
-        raise LocalProtocolError(
-            f"There is no contract {name!r}; known: {', '.join(NAMES)}.", code="contract-unknown"
-        )
+        raise LocalProtocolError(f"There is no contract {name!r}; known: {', '.join(NAMES)}.", code="contract-unknown")
     stored = json.loads(files(__name__).joinpath(f"{name}.json").read_text("utf-8"))
     return Artifact(
         name=name,
