@@ -44,9 +44,7 @@ Directory = Callable[[bytes], Destination | None]
 class Courier:
     """The delivery task of one outbox."""
 
-    def __init__(
-        self, db: Database, network: Deliverer, clock: Callable[[], int], directory: Directory | None
-    ) -> None:
+    def __init__(self, db: Database, network: Deliverer, clock: Callable[[], int], directory: Directory | None) -> None:
         self.directory = directory
         self._db = db
         self._network = network

@@ -35,7 +35,7 @@ MAX_POISON = 512
 ERROR_TEXT_CHARS = 300
 
 
-class Early(Exception):  # noqa: N818 a signal between handler and inbox, never an error shown to anyone
+class Early(Exception):
     """Raised by a handler whose order is not known yet: keep the message until `replay`."""
 
 
@@ -73,9 +73,7 @@ class Inbox:
 
     def replay(self, conn: Connection, thread: bytes) -> int:
         """Process the parked messages of `thread` again, oldest first; return how many were taken in."""
-        parked = conn.execute(
-            select(table.c.message).where(table.c.thread == thread, table.c.state == PARKED)
-        ).all()
+        parked = conn.execute(select(table.c.message).where(table.c.thread == thread, table.c.state == PARKED)).all()
         messages = sorted((Message.decode(row.message) for row in parked), key=lambda each: each.issued)
         taken = 0
         for message in messages:
@@ -116,9 +114,7 @@ class Inbox:
         self._store(conn, message, data, PARKED)
         return None
 
-    def _set_aside(
-        self, conn: Connection, message: Message, data: bytes, error: HalleError
-    ) -> HalleError:
+    def _set_aside(self, conn: Connection, message: Message, data: bytes, error: HalleError) -> HalleError:
         log.info("message %s of type %s refused: %s", message.id.hex(), message.type, error.code)
         self._store(conn, message, data, QUARANTINED, error)
         for hook in self._refused:
@@ -172,8 +168,7 @@ def quarantine(conn: Connection, limit: int) -> list[PoisonedMessage]:
     ]
     unopened = select(message_poison).order_by(message_poison.c.id.desc()).limit(limit)
     found += [
-        PoisonedMessage("", "", r.received_at, r.error_code, r.error_text, r.from_peer)
-        for r in conn.execute(unopened)
+        PoisonedMessage("", "", r.received_at, r.error_code, r.error_text, r.from_peer) for r in conn.execute(unopened)
     ]
     return sorted(found, key=lambda each: -each.received_at)[:limit]
 
@@ -202,9 +197,7 @@ def counts(conn: Connection) -> InboundCounts:
 
 def _shed(conn: Connection) -> None:
     """Keep only the newest quarantined messages, so that a hostile sender cannot fill the disk."""
-    total = conn.execute(
-        select(func.count()).select_from(table).where(table.c.state == QUARANTINED)
-    ).scalar_one()
+    total = conn.execute(select(func.count()).select_from(table).where(table.c.state == QUARANTINED)).scalar_one()
     if total <= MAX_QUARANTINED:
         return
     oldest = (

@@ -1,4 +1,7 @@
-"""Rows of messages to send. Rule: written in the transaction of the business change, kept until the far side has spoken."""
+"""Messages to send, as rows.
+
+Rule: written in the transaction of the business change, kept until the far side has spoken.
+"""
 
 from __future__ import annotations
 

@@ -84,9 +84,7 @@ class MessageService:
             message = self._open(envelope)
         except HalleError as error:
             reason = error
-            await self._db.write(
-                lambda conn: inbox.poison(conn, envelope, from_peer, reason, self._clock())
-            )
+            await self._db.write(lambda conn: inbox.poison(conn, envelope, from_peer, reason, self._clock()))
             raise
         verdict = await self._db.write(lambda conn: self._inbox.accept(conn, message))
         if verdict is not None:

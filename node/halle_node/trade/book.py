@@ -186,14 +186,19 @@ def transactions(conn: Connection, key: str) -> list[tuple[int, str, int]]:
     return [(row[0], row[1], row[2]) for row in conn.execute(query.order_by(table.c.row_id))]
 
 
-def keys_of(conn: Connection, query: Select[tuple[str]]) -> list[str]:
+def keys_of(conn: Connection, query: Select[Any]) -> list[str]:
     """Return the keys a query selects."""
-    return list(conn.execute(query).scalars())
+    return [str(key) for key in conn.execute(query).scalars()]
 
 
 def set_problem(conn: Connection, key: str, code: str, facts: Iterable[str] = ()) -> None:
     """Record what stands in the order's way, in a word the faces translate; empty when nothing does."""
     change(conn, key, problem=code[:64], problem_facts=json.dumps([str(fact)[:200] for fact in facts]))
+
+
+def problem_facts(order: Order) -> tuple[str, ...]:
+    """Return the details of the order's problem."""
+    return tuple(json.loads(order.row.problem_facts))
 
 
 def encode_terms(terms: Terms) -> bytes:
@@ -204,7 +209,8 @@ def encode_terms(terms: Terms) -> bytes:
 
 def decode_terms(data: bytes) -> Terms:
     """Read back what `encode_terms` wrote."""
-    return Terms(*(bytes.fromhex(value) if isinstance(value, str) else value for value in json.loads(data)))
+    values: list[Any] = [bytes.fromhex(value) if isinstance(value, str) else value for value in json.loads(data)]
+    return Terms(*values)
 
 
 def _one(conn: Connection, query: Select[Any]) -> Order | None:

@@ -101,9 +101,7 @@ class Cart:
             nothing = Money(0, self._room.config.currency)
             return CartStore(to_checksum(store), "", tuple(lines), nothing, (), (), False, error.code)
 
-    def _priced(
-        self, store: bytes, profile: Profile, wanted: list[Wanted], lines: list[LineView]
-    ) -> CartStore:
+    def _priced(self, store: bytes, profile: Profile, wanted: list[Wanted], lines: list[LineView]) -> CartStore:
         room = self._room
         currencies = {line.variant.price.currency for line in wanted} or {profile.currency}
         currency = min(currencies)

@@ -66,9 +66,7 @@ def build(offer: Offer, choice: Choice, lines: Sequence[Wanted]) -> Deal:
     items = [line.priced for line in lines]
     to_send = needs_shipping(items)
     rate_id = choice.rate_id if to_send else None
-    totals = price_order(
-        items, offer.shipping, rate_id, choice.country, offer.option.currency, at=choice.created
-    )
+    totals = price_order(items, offer.shipping, rate_id, choice.country, offer.option.currency, at=choice.created)
     document = _document(offer, choice, lines, totals, rate_id)
     encoded = document.encode()
     return Deal(document, encoded, _terms(offer, choice, lines, totals, encoded), totals)
@@ -76,9 +74,7 @@ def build(offer: Offer, choice: Choice, lines: Sequence[Wanted]) -> Deal:
 
 def differences(mine: Terms, theirs: Terms) -> tuple[str, ...]:
     """Return the names of the fields in which two terms differ."""
-    return tuple(
-        field.name for field in fields(Terms) if getattr(mine, field.name) != getattr(theirs, field.name)
-    )
+    return tuple(field.name for field in fields(Terms) if getattr(mine, field.name) != getattr(theirs, field.name))
 
 
 def option_for(options: Sequence[PaymentOption], currency: str, symbol: str) -> PaymentOption:
@@ -139,9 +135,7 @@ def _line(line: Wanted, priced: PricedLine) -> OrderLine:
     )
 
 
-def _terms(
-    offer: Offer, choice: Choice, lines: Sequence[Wanted], totals: Totals, encoded: bytes
-) -> Terms:
+def _terms(offer: Offer, choice: Choice, lines: Sequence[Wanted], totals: Totals, encoded: bytes) -> Terms:
     defaults = offer.profile.terms
     proven = any(line.view.listing.delivery_proof != "none" for line in lines)
     return Terms(

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from sqlalchemy import Connection
 
-import halle_contracts
-from sqlalchemy import Connection, Row, select
-
-from halle_node.db.schema.chain import chain_event
+from halle_node.chain.records import ChainEvent
+from halle_node.chain.watcher_rows import events_about
 from halle_node.trade import book
 from halle_node.trade.book import Order
-from halle_protocol.order import ChainFact, Fact, Finality, MessageFact, OrderState, Status, fold
+from halle_protocol.order import ChainFact, Fact, MessageFact, OrderState, Status, fold
 
-WORD_BYTES = 32
 CLOSED_WORDS = frozenset({"closed", "declined", "cancelled"})
 
 
 def chain_facts(conn: Connection, subject: bytes, contract: str = "Escrow") -> list[ChainFact]:
     """Return the events of a contract about one order or certificate, oldest first."""
-    query = select(chain_event).where(chain_event.c.subject == subject, chain_event.c.contract == contract)
-    rows = conn.execute(query.order_by(chain_event.c.block_number, chain_event.c.log_index))
-    return [fact for row in rows if (fact := _fact(row)) is not None]
+    return [_fact(event) for event in events_about(conn, subject) if event.contract == contract]
 
 
 def facts(conn: Connection, order: Order) -> list[Fact]:
@@ -65,21 +59,12 @@ def refresh(conn: Connection, key: str, now: int) -> OrderState:
     return state
 
 
-def _fact(row: Row[Any]) -> ChainFact | None:
-    decoded = halle_contracts.decode_event(row.contract, _words(row.topics), row.data)
-    if decoded is None:
-        return None
-    name, args = decoded
+def _fact(event: ChainEvent) -> ChainFact:
     return ChainFact(
-        name=name,
-        args=args,
-        at=row.block_time,
-        finality=cast(Finality, row.finality),
-        position=(row.block_number, row.log_index),
-        tx=bytes(row.tx_hash),
+        name=event.name,
+        args=event.args,
+        at=event.block_time,
+        finality=event.finality.value,
+        position=(event.block_number, event.log_index),
+        tx=event.tx_hash,
     )
-
-
-def _words(topics: bytes) -> list[bytes]:
-    starts: Sequence[int] = range(0, len(topics), WORD_BYTES)
-    return [topics[start : start + WORD_BYTES] for start in starts]

@@ -19,7 +19,6 @@ from halle_protocol.documents import (
 )
 from halle_protocol.errors import HalleError, Refused
 from halle_protocol.keys import ZERO_ADDRESS, parse_address, to_checksum
-from halle_protocol.money import Money
 from halle_protocol.pricing import price_order
 
 
@@ -101,9 +100,7 @@ def shipping_of(room: Room, profile: Profile) -> tuple[CID | None, Shipping | No
 def payment_options(room: Room, profile: Profile) -> list[PaymentOption]:
     """Return the tokens the store takes in the escrow this node can see. The chain's own coin is not offered."""
     escrow = room.chain.contracts.escrow
-    return [
-        option for option in profile.payment if option.escrow == escrow and option.token != ZERO_ADDRESS
-    ]
+    return [option for option in profile.payment if option.escrow == escrow and option.token != ZERO_ADDRESS]
 
 
 def rates_for(
@@ -125,8 +122,6 @@ def rates_for(
 def needs_address(listings: list[Listing]) -> bool:
     """Say whether anything has to be sent somewhere."""
     return any(listing.kind == "physical" for listing in listings)
-
-
 
 
 def _quietly(room: Room, store: bytes, handle: str) -> ListingView | None:

@@ -85,7 +85,10 @@ class Messages(Protocol):
 class ChainClient(Protocol):
     """Reading the chain."""
 
+    @property
+    def chain_id(self) -> int: ...
     async def time(self) -> int: ...
+    async def call(self, contract: str, function: str, *args: Any, at: bytes | None = None) -> Any: ...
 
 
 class Outbox(Protocol):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from halle_node.db import Database
 from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Index, KeyRing, Messages
@@ -23,6 +24,13 @@ class Rules:
     tick_s: float = 2.0
 
 
+class ChainClock:
+    """The chain's time, as far as it was ahead of or behind our clock when last asked."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0
+
+
 @dataclass(frozen=True)
 class Room:
     """One store's trade: its neighbours, its clock and its rules."""
@@ -36,9 +44,22 @@ class Room:
     chain: Chain
     clock: Callable[[], int]
     blocks: Blocks
+    whereabouts: Callable[[], Sequence[str]] = tuple
+    announce: Callable[[Any], Awaitable[None]] | None = None
     rules: Rules = Rules()
+    chain_clock: ChainClock = field(default_factory=lambda: ChainClock())
 
     @property
     def me(self) -> bytes:
         """Our store's address, which is our buyer's account too."""
         return self.keys.store_address
+
+    async def ask_chain_time(self) -> int:
+        """Return the chain's time and remember how it differs from ours."""
+        time: int = await self.chain.client.time()
+        self.chain_clock.ahead_s = time - self.clock()
+        return time
+
+    def chain_time(self) -> int:
+        """Return the chain's time as last known, for code that cannot wait."""
+        return self.clock() + self.chain_clock.ahead_s

@@ -6,9 +6,10 @@ makes. State is never stored; it is folded from signed messages and chain events
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from halle_node.db import Database
 from halle_node.trade import balances, listing, todo
 from halle_node.trade.background import Background
 from halle_node.trade.cart import Cart
@@ -17,7 +18,7 @@ from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
 from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Index, KeyRing, Messages
 from halle_node.trade.receiving import Receiving
-from halle_node.trade.room import Room
+from halle_node.trade.room import Room, Rules
 from halle_node.trade.views import (
     Balance,
     BalanceRow,
@@ -28,8 +29,6 @@ from halle_node.trade.views import (
     Todo,
 )
 from halle_node.trade.watching import Watching
-
-from halle_node.db import Database
 
 
 class TradeService:
@@ -47,8 +46,14 @@ class TradeService:
         clock: Callable[[], int],
         *,
         blocks: Blocks,
+        whereabouts: Callable[[], Sequence[str]] = tuple,
+        announce: Callable[[Any], Awaitable[None]] | None = None,
+        rules: Rules | None = None,
     ) -> None:
-        room = Room(config, db, keys, catalog, index, messages, chain, clock, blocks)
+        """Join the rooms. `whereabouts` gives our peer addresses, `announce` tells the network of a publish."""
+        room = Room(
+            config, db, keys, catalog, index, messages, chain, clock, blocks, whereabouts, announce, rules or Rules()
+        )
         self._room = room
         self._cart = Cart(room)
         self._moves = Moves(room)
@@ -128,9 +133,7 @@ class TradeService:
         """Ask the arbiter; `text` is hashed on chain and sent to the other side."""
         await self._moves.settling.dispute(order_key, text)
 
-    async def review(
-        self, order_key: str, rating: int, text: str, handle: str = "", language: str = ""
-    ) -> None:
+    async def review(self, order_key: str, rating: int, text: str, handle: str = "", language: str = "") -> None:
         """Publish a review of a finished order in our own catalog.
 
         Raises: Refused order-not-closed, rating-out-of-range, line-unknown.
@@ -182,9 +185,7 @@ class TradeService:
         """Give money back: all that is held, or `amount`. Units: token's smallest unit."""
         await self._moves.settling.refund(order_key, amount)
 
-    async def issue_warranty(
-        self, order_key: str, days: int | None = None, cover: int | None = None
-    ) -> None:
+    async def issue_warranty(self, order_key: str, days: int | None = None, cover: int | None = None) -> None:
         """Back the order with a certificate: bond, then register. Defaults come from the listing's warranty.
 
         Units: `cover` in the token's smallest unit.
@@ -194,6 +195,10 @@ class TradeService:
     async def accept_warranty_claim(self, order_key: str) -> None:
         """Pay the open claim of the order's certificate."""
         await self._moves.warranties.accept_claim(order_key)
+
+    async def contest_warranty_claim(self, order_key: str, text: str = "") -> None:
+        """Ask the arbiter about the open claim."""
+        await self._moves.warranties.contest_claim(order_key, text)
 
     async def collect_warranty_claim(self, order_key: str) -> None:
         """Pay out a claim its underwriter left unanswered."""
@@ -218,7 +223,10 @@ class TradeService:
     def orders(
         self, role: str = "", view: str = "all", query: str = "", limit: int = 100, offset: int = 0
     ) -> list[OrderSummary]:
-        """Return orders, newest change first. Views: all, open, to-pack, to-answer, unpaid, returns, disputes, closed."""
+        """Return orders, newest change first.
+
+        Views: all, open, to-pack, to-answer, unpaid, returns, disputes, closed.
+        """
         return listing.orders(self._room, role, view, query, limit, offset)
 
     def order(self, order_key: str) -> OrderDetail:

@@ -187,6 +187,17 @@ class CertificateView:
 
 
 @dataclass(frozen=True)
+class SettlementView:
+    """A split one side has signed; `live` until any payout makes it void. Units: token's smallest unit."""
+
+    by: Role
+    buyer_share: int
+    merchant_share: int
+    live: bool
+    at: int
+
+
+@dataclass(frozen=True)
 class TransactionView:
     """One transaction of ours in the chain outbox."""
 
@@ -253,6 +264,9 @@ class OrderSummary:
     deadline_at: int | None
     next_actions: tuple[str, ...]
     from_chain_only: bool = False
+    outcome: str = ""
+    buyer: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -280,6 +294,7 @@ class OrderDetail:
     timeline: tuple[TimelineEntry, ...]
     next_actions: tuple[Action, ...]
     transactions: tuple[TransactionView, ...]
+    settlements: tuple[SettlementView, ...] = ()
     problem: str = ""
 
     @property

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+
 from halle_node.db import Database
 from halle_node.db.schema import metadata
 from halle_node.messages import MessageService, Route

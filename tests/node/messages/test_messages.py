@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+
 from halle_node.messages import Early, inbox, outbox
 from halle_node.messages.backoff import LONGEST_WAIT_MS, wait_ms
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable

@@ -1,0 +1,124 @@
+"""What the trade room does without being asked, in rounds.
+
+Rule: every task of a round looks at what is stored and may be cut off anywhere; the next round starts over. One task's
+trouble does not keep the others from running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from sqlalchemy import Connection, select
+
+from halle_node.db.schema.trade import trade_order as table
+from halle_node.trade import book, chainwork, goods
+from halle_node.trade.folding import refresh, state_of
+from halle_node.trade.moves import Moves
+from halle_node.trade.operator import Operator
+from halle_node.trade.room import Room
+from halle_node.trade.watching import Watching
+from halle_protocol.errors import HalleError
+from halle_protocol.order import Status, next_actions
+from halle_protocol.terms import Terms
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+
+
+class Background:
+    """The rounds."""
+
+    def __init__(self, room: Room, moves: Moves, operator: Operator, watching: Watching) -> None:
+        self._room = room
+        self._moves = moves
+        self._operator = operator
+        self._watching = watching
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self.work_once()
+            await asyncio.sleep(self._room.rules.tick_s)
+
+    async def work_once(self) -> None:
+        """Do one round."""
+        await self._quietly("chain time", self._room.ask_chain_time)
+        await self._quietly("terms from the chain", self._read_terms)
+        await self._quietly("waiting orders", self._reconsider)
+        await self._quietly("stock", self._free_stock)
+        if self._room.rules.claim_by_itself:
+            await self._quietly("due claims", self._claim_due)
+
+    async def _quietly(self, what: str, task: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await task()
+        except HalleError as error:
+            log.info("%s: %s (%s)", what, error.message, error.code)
+
+    async def _read_terms(self) -> None:
+        """Learn the terms of orders that only the chain told us of, from the funding transaction itself."""
+        query = select(table.c.order_key, table.c.funded_tx, table.c.order_id).where(
+            table.c.terms.is_(None), table.c.funded_tx.is_not(None)
+        )
+        for key, tx_hash, order_id in self._room.db.read(lambda conn: conn.execute(query.limit(BATCH)).all()):
+            terms = await self._room.chain.watcher.terms_of(tx_hash)
+            store = partial(self._store_terms, key=key, order_id=order_id, terms=terms)
+            await self._room.db.write(store)
+
+    def _store_terms(self, conn: Connection, key: str, order_id: bytes, terms: Terms) -> None:
+        client = self._room.chain.client
+        buyer = book.find(conn, key).buyer
+        if terms.order_id(client.chain_id, self._room.chain.contracts.escrow, buyer) != order_id:
+            return  # the endpoint shows another transaction than the one that funded this order
+        if book.find(conn, key).terms is None:
+            book.change(conn, key, terms=book.encode_terms(terms))
+        refresh(conn, key, self._room.clock())
+
+    async def _reconsider(self) -> None:
+        """Let merchant orders that wait for something try again: an unlocked key, a catalog, a failed transaction."""
+        query = select(table.c.order_key).where(
+            table.c.role == "merchant",
+            table.c.folded_status.in_(("requested", "offered")),
+            table.c.request.is_not(None),
+        )
+        await self._react_to(self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))))
+
+    async def _free_stock(self) -> None:
+        """Free goods whose quote nobody paid in time."""
+        room = self._room
+
+        def free(conn: Connection, key: str) -> None:
+            order = book.find(conn, key)
+            if state_of(conn, order).status == Status.NONE and order.document is not None:
+                goods.release(conn, key, order.document.lines)
+            else:
+                goods.keep(conn, key)
+
+        for key in room.db.read(lambda conn: goods.expired(conn, room.clock())):
+            await room.db.write(partial(free, key=key))
+
+    async def _claim_due(self) -> None:
+        """Collect orders whose inspection time is over."""
+        now = self._room.chain_time()
+        query = select(table.c.order_key).where(
+            table.c.role == "merchant",
+            table.c.folded_status.in_(("shipped", "delivered")),
+            table.c.folded_deadline_at < now,
+        )
+        for key in self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))):
+            if self._room.db.read(partial(self._is_claimable, key=key, now=now)):
+                await self._quietly(f"claim of {key}", partial(self._moves.settling.claim, key))
+
+    def _is_claimable(self, conn: Connection, key: str, now: int) -> bool:
+        order = book.find(conn, key)
+        if order.terms is None or chainwork.is_live(conn, order, ("claim",)):
+            return False
+        return any(move.name == "claim" for move in next_actions(state_of(conn, order), "merchant", now))
+
+    async def _react_to(self, keys: list[str]) -> None:
+        for key in keys:
+            await self._room.db.write(partial(self._watching.react, key=key))

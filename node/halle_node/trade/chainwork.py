@@ -1,0 +1,101 @@
+"""Calls of the escrow as rows of the chain outbox, in the transaction of the move that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+import halle_contracts
+from halle_node.chain.watcher_rows import events_about
+from halle_node.db.schema.chain import chain_tx
+from halle_node.trade import book
+from halle_node.trade.book import Order
+from halle_node.trade.room import Room
+from halle_protocol.errors import Refused
+
+LIVE_STATES = ("queued", "signed", "sent", "mined", "final")
+MOVING_STATES = ("queued", "signed", "sent")
+
+
+def call(
+    room: Room, conn: Connection, order: Order, function: str, *args: object, signer: bytes, purpose: str = ""
+) -> int:
+    """Queue `Escrow.function(terms, buyer, …)`; return the outbox row."""
+    terms = halle_contracts.terms_tuple(order.known_terms())
+    data = halle_contracts.encode_call("Escrow", function, terms, order.buyer, *args)
+    return enqueue(room, conn, order, room.chain.contracts.escrow, data, signer, purpose or function)
+
+
+def enqueue(room: Room, conn: Connection, order: Order, to: bytes, data: bytes, signer: bytes, purpose: str) -> int:
+    """Queue calldata for an order; return the outbox row."""
+    row_id = room.chain.outbox.enqueue(conn, signer=signer, to=to, data=data, purpose=purpose, ref=order.order_id)
+    book.add_transaction(conn, order.key, row_id, purpose, room.clock())
+    return row_id
+
+
+def is_live(conn: Connection, order: Order, purposes: Iterable[str]) -> bool:
+    """Say whether a transaction of ours for one of these purposes is on its way or done."""
+    return _any_in(conn, order, purposes, LIVE_STATES)
+
+
+def in_flight(conn: Connection, order: Order, purposes: Iterable[str]) -> bool:
+    """Say whether a transaction of ours for one of these purposes is not in a block yet."""
+    return _any_in(conn, order, purposes, MOVING_STATES)
+
+
+def refuse_twice(conn: Connection, order: Order, *purposes: str) -> None:
+    """Refuse a move whose transaction is already on its way.
+
+    Raises: Refused already-sent.
+    """
+    if is_live(conn, order, purposes):
+        raise Refused(
+            "The transaction for this is already on its way.",
+            code="already-sent",
+            hint="Follow it in the order's timeline.",
+        )
+
+
+def operator_until(room: Room, conn: Connection) -> int:
+    """Return until when the chain lets our operator act for this store; 0 = never. From stored events."""
+    mine = [
+        event.args["until"]
+        for event in events_about(conn, room.me.rjust(32, b"\0"))
+        if event.name == "OperatorSet" and event.args["operator"] == room.keys.operator_address
+    ]
+    return int(mine[-1]) if mine else 0
+
+
+def merchant_signer(room: Room, conn: Connection) -> bytes:
+    """Return whose key acts for us as merchant: the operator's when the chain knows it, else the store's."""
+    if operator_until(room, conn) > room.chain_time():
+        return room.keys.operator_address
+    return room.me
+
+
+def merchant_private(room: Room, conn: Connection) -> bytes:
+    """Return the private key that goes with `merchant_signer`.
+
+    Raises: Refused keys-locked.
+    """
+    if merchant_signer(room, conn) == room.keys.operator_address:
+        return room.keys.operator_private
+    return room.keys.store_private
+
+
+def side_signer(room: Room, conn: Connection, order: Order) -> bytes:
+    """Return whose key sends transactions for our side of an order."""
+    return merchant_signer(room, conn) if order.role == "merchant" else room.me
+
+
+def errand_signer(room: Room, conn: Connection, order: Order) -> bytes:
+    """Return whose key sends what anyone may send."""
+    return side_signer(room, conn, order)
+
+
+def _any_in(conn: Connection, order: Order, purposes: Iterable[str], states: tuple[str, ...]) -> bool:
+    wanted = set(purposes)
+    mine = [row_id for row_id, purpose, _ in book.transactions(conn, order.key) if purpose in wanted]
+    query = select(chain_tx.c.id).where(chain_tx.c.id.in_(mine), chain_tx.c.state.in_(states))
+    return bool(mine) and conn.execute(query).first() is not None

@@ -1,0 +1,159 @@
+"""One order with everything its page shows."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from halle_node.trade import book
+from halle_node.trade.balances import balance_of, token_of
+from halle_node.trade.book import Order
+from halle_node.trade.certificates import certificates
+from halle_node.trade.folding import state_of
+from halle_node.trade.lines import lines_of, rate_name
+from halle_node.trade.listing import summary
+from halle_node.trade.moves import FIELDS
+from halle_node.trade.room import Room
+from halle_node.trade.timeline import timeline, transactions
+from halle_node.trade.views import (
+    Action,
+    Address,
+    ChatLine,
+    OrderDetail,
+    QuoteView,
+    SettlementView,
+    ShipmentView,
+)
+from halle_protocol.messages import PostalAddress
+from halle_protocol.money import Money
+from halle_protocol.order import OrderState, Status, next_actions
+from halle_protocol.terms import explain
+
+
+def order_detail(room: Room, order_key: str) -> OrderDetail:
+    """Return one order.
+
+    Raises: Refused order-unknown.
+    """
+    return room.db.read(lambda conn: _detail(room, conn, book.find(conn, order_key)))
+
+
+def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
+    state = state_of(conn, order)
+    request, document = order.request, order.document
+    head = summary(room, conn, order, state)
+    currency = head.total.currency
+    quote = quote_view(room, order, state, head.total)
+    return OrderDetail(
+        summary=head,
+        lines=lines_of(room, order),
+        subtotal=Money(document.subtotal if document else 0, currency),
+        shipping=Money(document.shipping if document else 0, currency),
+        tax=Money(document.tax if document else 0, currency),
+        total=head.total,
+        contact_name=request.contact.name if request else "",
+        contact_email=(request.contact.email or "") if request else "",
+        address=_address(request.address) if request and request.address else None,
+        rate_name=rate_name(room, order),
+        note=request.note if request else "",
+        quote=quote,
+        terms_words=quote.words if quote else (),
+        delivery_code=order.row.delivery_code.hex() if order.row.delivery_code else "",
+        balance=balance_of(state),
+        shipments=_shipments(state),
+        certificates=certificates(room, conn, order, state),
+        chat=_chat(room, conn, order),
+        timeline=timeline(room, conn, order, state),
+        next_actions=_actions(room, order, state),
+        transactions=transactions(room, conn, order),
+        settlements=_settlements(state),
+        problem=order.row.problem,
+    )
+
+
+def quote_view(room: Room, order: Order, state: OrderState, total: Money) -> QuoteView | None:
+    """Return the terms on the table, None while they are unknown."""
+    terms = order.terms
+    if terms is None:
+        return None
+    symbol, decimals = token_of(room, order, terms.token)
+    words = explain(terms, room.config.language, symbol=symbol, decimals=decimals)
+    mismatch = book.problem_facts(order) if order.row.problem == "quote-mismatch" else ()
+    return QuoteView(
+        signed=state.quote is not None,
+        valid_until=terms.valid_until,
+        amount_token=terms.amount,
+        token_symbol=symbol,
+        token_decimals=decimals,
+        total=total,
+        words=tuple(words),
+        mismatch=mismatch,
+    )
+
+
+def _actions(room: Room, order: Order, state: OrderState) -> tuple[Action, ...]:
+    moves = next_actions(state, order.role, room.chain_time())
+    found = [
+        Action(move.name, move.by, move.until, tuple(move.channels), FIELDS.get(move.name, ()), place == 0)
+        for place, move in enumerate(moves)
+    ]
+    if order.role == "buyer" and state.status == Status.NONE and state.quote is None:
+        # The table has one move for both: paying before the quote is here makes an offer.
+        found = [
+            Action("make_offer", each.by, each.until, each.channels) if each.name == "approve" else each
+            for each in found
+        ]
+    return tuple(found)
+
+
+def _address(address: PostalAddress) -> Address:
+    return Address(
+        name=address.name,
+        street=address.street,
+        street2=address.street2,
+        city=address.city,
+        postcode=address.postcode,
+        country=address.country,
+        region=address.region,
+        phone=address.phone,
+    )
+
+
+def _shipments(state: OrderState) -> tuple[ShipmentView, ...]:
+    return tuple(
+        ShipmentView(
+            carrier=message.body.get("carrier", ""),
+            tracking=message.body.get("tracking", ""),
+            url=message.body.get("url") or "",
+            at=message.issued,
+            commitment=message.body["commitment"].hex(),
+        )
+        for message in state.shipments
+    )
+
+
+def _settlements(state: OrderState) -> tuple[SettlementView, ...]:
+    return tuple(
+        SettlementView(
+            by="merchant" if each.by == "merchant" else "buyer",
+            buyer_share=each.buyer_share,
+            merchant_share=max(0, state.held - each.buyer_share),
+            live=each.paid_out == state.paid_out and state.held > 0,
+            at=each.at,
+        )
+        for each in state.proposals
+    )
+
+
+def _chat(room: Room, conn: Connection, order: Order) -> tuple[ChatLine, ...]:
+    said = [message for message in book.messages(conn, order.key) if message.type == "chat"]
+    outgoing = room.messages.outgoing(order.thread) if order.thread and said else []
+    delivered = {each.message_id for each in outgoing if each.state == "acknowledged"}
+    return tuple(
+        ChatLine(
+            at=message.issued,
+            by="merchant" if message.sender == order.merchant else "buyer",
+            text=str(message.body.get("text", "")),
+            delivered=message.sender != room.me or message.id.hex() in delivered,
+        )
+        for message in said
+    )

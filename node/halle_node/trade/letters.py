@@ -1,0 +1,103 @@
+"""Messages of an order. Rule: whatever we say is a fact of the order and a row of the outbox, in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from sqlalchemy import Connection
+
+from halle_node.messages.route import Destination, Route
+from halle_node.trade import book
+from halle_node.trade.book import Order
+from halle_node.trade.room import Room
+from halle_protocol.documents.shape import Model
+from halle_protocol.errors import HalleError, Refused
+from halle_protocol.messages import BODIES, Message, sign_message
+from halle_protocol.sealing import choose_prekey
+
+MESSAGE_ID_BYTES = 16
+
+
+def compose(
+    room: Room, to: bytes, thread: bytes, message_type: str, body: Model | dict[str, Any], *, id: bytes = b""
+) -> Message:
+    """Return a message signed by the operator, whose grant goes along.
+
+    Raises: Refused form-invalid naming the field that does not fit.
+    """
+    try:
+        checked = body if isinstance(body, Model) else BODIES[message_type].from_body(body)
+        return sign_message(
+            room.keys.operator_private,
+            id=id or secrets.token_bytes(MESSAGE_ID_BYTES),
+            thread=thread,
+            type=message_type,
+            sender=room.me,
+            to=to,
+            issued=room.clock(),
+            body=checked,
+            grant=room.keys.grant,
+        )
+    except HalleError as error:
+        raise Refused(error.message, code="form-invalid", hint="Correct the field and send it again.") from error
+
+
+def send(room: Room, conn: Connection, order: Order, message_type: str, body: Model | dict[str, Any]) -> Message:
+    """Say something to the other side of an order.
+
+    Raises: Refused order-message-missing while nobody knows how to reach the buyer.
+    """
+    if order.thread is None:
+        order.known_document()
+    message = compose(room, order.other, order.thread or bytes(32), message_type, body)
+    post(room, conn, order.key, message, destination_of(room, order))
+    return message
+
+
+def post(room: Room, conn: Connection, key: str, message: Message, to: Destination) -> None:
+    """Make a composed message a fact of the order and queue it."""
+    book.add_message(conn, key, message)
+    room.messages.send(conn, message, to.prekey, to.route)
+
+
+def destination_of(room: Room, order: Order) -> Destination:
+    """Return where the other side of an order is reached."""
+    if order.role == "buyer":
+        return store_destination(room, order.merchant)
+    request = order.request
+    if request is None:
+        raise Refused(
+            "The buyer's message has not arrived; nobody knows yet how to reach them.",
+            code="order-message-missing",
+            hint="Their node sends it again.",
+        )
+    reply = request.reply
+    return Destination(Route(reply.peer_id, tuple(reply.addrs)), reply.prekey.key)
+
+
+def store_destination(room: Room, store: bytes) -> Destination:
+    """Return where a store is reached, from its published profile.
+
+    Raises: Refused store-unknown; RemoteProtocolError no-prekey.
+    """
+    view = room.index.store(store)
+    if view is None or view.profile is None:
+        raise Refused(
+            "The store's profile is not here yet.",
+            code="store-unknown",
+            hint="Wait until its catalog has been fetched.",
+        )
+    profile = view.profile
+    prekey = choose_prekey(profile.sealing_keys(), room.clock())
+    peer_id, addrs = profile.peer_id or view.peer_id, profile.addrs or view.addrs
+    return Destination(Route(peer_id, tuple(addrs)), prekey)
+
+
+def newest_destination(room: Room, recipient: bytes) -> Destination | None:
+    """Return where a recipient says today that it is reached; None for somebody who publishes nothing."""
+    try:
+        found = store_destination(room, recipient)
+    except HalleError:
+        return None
+    return found if found.route.peer_id else None

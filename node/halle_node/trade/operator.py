@@ -1,0 +1,52 @@
+"""Let the node's operator key act for the store on chain, as the grant says off chain."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+import halle_contracts
+from halle_node.db.schema.chain import chain_tx
+from halle_node.trade.chainwork import MOVING_STATES
+from halle_node.trade.room import Room
+from halle_protocol.signing import sign
+from halle_protocol.terms import set_operator_digest
+
+PURPOSE = "register-operator"
+SIGNATURE_VALID_S = 86_400
+RENEW_BEFORE_S = 30 * 86_400
+
+
+class Operator:
+    """The operator's mandate on chain."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    async def is_registered(self) -> bool:
+        """Say whether the chain will let the operator act for a while yet."""
+        room = self._room
+        until = int(await room.chain.client.call("Escrow", "operatorUntil", room.me, room.keys.operator_address))
+        return until > await room.ask_chain_time() + RENEW_BEFORE_S
+
+    async def register(self) -> None:
+        """Sign the mandate with the store key and let the operator carry it to the chain."""
+        room, client = self._room, self._room.chain.client
+        if await self.is_registered():
+            return
+        now = await room.ask_chain_time()
+        until = max(room.keys.grant.not_after, now + 2 * RENEW_BEFORE_S)
+        nonce = int(await client.call("Escrow", "nonces", room.me))
+        deadline = now + SIGNATURE_VALID_S
+        operator, escrow = room.keys.operator_address, room.chain.contracts.escrow
+        digest = set_operator_digest(room.me, operator, until, nonce, deadline, client.chain_id, escrow)
+        signature = sign(room.keys.store_private, digest)
+        data = halle_contracts.encode_call(
+            "Escrow", "setOperatorBySig", room.me, operator, until, nonce, deadline, signature
+        )
+
+        def change(conn: Connection) -> None:
+            under_way = select(chain_tx.c.id).where(chain_tx.c.purpose == PURPOSE, chain_tx.c.state.in_(MOVING_STATES))
+            if conn.execute(under_way).first() is None:
+                room.chain.outbox.enqueue(conn, signer=operator, to=escrow, data=data, purpose=PURPOSE, ref=room.me)
+
+        await room.db.write(change)

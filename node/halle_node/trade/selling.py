@@ -1,0 +1,144 @@
+"""The merchant's moves: answer, ship, hand over."""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection
+
+from halle_node.trade import book, chainwork, letters
+from halle_node.trade.folding import refresh, state_of
+from halle_node.trade.legal import require
+from halle_node.trade.merchant_duty import decline_request, take_on
+from halle_node.trade.quoting import quote
+from halle_node.trade.room import Room
+from halle_protocol import dagcbor
+from halle_protocol.errors import Refused
+from halle_protocol.keys import keccak256
+from halle_protocol.order import Status
+
+SALT_BYTES = 32
+
+
+class Selling:
+    """Moves that say yes, no, sent and handed over."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    async def accept(self, order_key: str) -> None:
+        """Quote a request, or take on a funded offer."""
+        now = await self._room.ask_chain_time()
+
+        def change(conn: Connection) -> None:
+            order = book.find(conn, order_key)
+            state = require(conn, order, "accept", now)
+            if state.status == Status.NONE:
+                quote(self._room, conn, order)
+            else:
+                chainwork.refuse_twice(conn, order, "accept")
+                take_on(self._room, conn, order)
+            book.set_problem(conn, order.key, "")
+            refresh(conn, order.key, self._room.clock())
+
+        await self._room.db.write(change)
+
+    async def decline(self, order_key: str, reason: str) -> None:
+        """Decline a request by message, or a funded offer by giving all of it back."""
+        now = await self._room.ask_chain_time()
+
+        def change(conn: Connection) -> None:
+            room = self._room
+            order = book.find(conn, order_key)
+            state = require(conn, order, "decline", now)
+            if order.thread is not None:
+                decline_request(room, conn, order, reason or "The shop cannot take this order.")
+            if state.status != Status.NONE:
+                chainwork.refuse_twice(conn, order, "refund", "accept")
+                signer = chainwork.merchant_signer(room, conn)
+                chainwork.call(room, conn, order, "refund", state.held, signer=signer)
+            refresh(conn, order.key, room.clock())
+
+        await self._room.db.write(change)
+
+    async def ship(self, order_key: str, carrier: str, tracking: str, url: str) -> None:
+        """Commit to the shipment on chain, and send its details sealed."""
+        now = await self._room.ask_chain_time()
+        body = shipment_body(carrier, tracking, url, secrets.token_bytes(SALT_BYTES))
+
+        def change(conn: Connection) -> None:
+            room = self._room
+            order = book.find(conn, order_key)
+            require(conn, order, "ship", now)
+            order.known_document()
+            chainwork.refuse_twice(conn, order, "ship")
+            signer = chainwork.merchant_signer(room, conn)
+            chainwork.call(room, conn, order, "ship", body["commitment"], signer=signer)
+            letters.send(room, conn, order, "shipment", body)
+            refresh(conn, order.key, room.clock())
+
+        await self._room.db.write(change)
+
+    async def deliver_with_code(self, order_key: str, code: str) -> None:
+        """Show the buyer's code to the chain."""
+        now = await self._room.ask_chain_time()
+        given = read_code(code)
+
+        def change(conn: Connection) -> None:
+            room = self._room
+            order = book.find(conn, order_key)
+            require(conn, order, "hand_over", now)
+            if keccak256(given) != order.known_terms().delivery_code:
+                raise Refused(
+                    "This is not the code of this order.",
+                    code="delivery-code-wrong",
+                    hint="Scan or type the buyer's code again.",
+                )
+            chainwork.refuse_twice(conn, order, "deliver")
+            signer = chainwork.errand_signer(room, conn, order)
+            chainwork.call(room, conn, order, "deliver", given, signer=signer)
+
+        await self._room.db.write(change)
+
+    async def prove_delivery(self, order_key: str) -> None:
+        """Show the named carrier's checkpoint to the chain."""
+        now = await self._room.ask_chain_time()
+
+        def change(conn: Connection) -> None:
+            room = self._room
+            order = book.find(conn, order_key)
+            require(conn, order, "prove_delivery", now)
+            state = state_of(conn, order)
+            if not state.shipments:
+                raise Refused("No shipment is known here.", code="shipment-unknown", hint="Wait for its message.")
+            commitment = state.shipments[-1].body["commitment"]
+            signer = chainwork.errand_signer(room, conn, order)
+            chainwork.call(room, conn, order, "deliverByCarrier", commitment, signer=signer)
+
+        await self._room.db.write(change)
+
+
+def shipment_body(carrier: str, tracking: str, url: str, salt: bytes) -> dict[str, Any]:
+    """Return the shipment message; its commitment hides the details behind 32 random bytes."""
+    details: dict[str, Any] = {"carrier": carrier, "tracking": tracking, "salt": salt}
+    if url:
+        details["url"] = url
+    return {**details, "commitment": sha256(dagcbor.encode(details)).digest()}
+
+
+def read_code(code: str) -> bytes:
+    """Return the bytes of a delivery code as people type or scan it.
+
+    Raises: Refused delivery-code-wrong.
+    """
+    plain = "".join(code.split()).replace("-", "").removeprefix("0x")
+    try:
+        return bytes.fromhex(plain)
+    except ValueError as error:
+        raise Refused(
+            "A delivery code has the digits 0–9 and the letters a–f.",
+            code="delivery-code-wrong",
+            hint="Scan or type the buyer's code again.",
+        ) from error

@@ -1,0 +1,79 @@
+"""What chain events do to orders. Runs in the transaction that stores the events.
+
+Rule: an event about our store makes an order even when no message ever came, so that money is never in escrow
+without somebody here knowing; nothing raised here may stop the watcher.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from halle_node.chain.records import ChainEvent
+from halle_node.trade import book
+from halle_node.trade.book import KEY_CHARS
+from halle_node.trade.folding import refresh
+from halle_node.trade.merchant_duty import consider
+from halle_node.trade.room import Room
+from halle_protocol.errors import HalleError
+
+log = logging.getLogger(__name__)
+
+
+class Watching:
+    """The watcher's callback."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def subscribe(self) -> None:
+        """Hear of every stored event."""
+        self._room.chain.watcher.subscribe(self.on_events)
+
+    def on_events(self, conn: Connection, events: Sequence[ChainEvent]) -> None:
+        """Open orders the chain tells us of, then let every touched order react."""
+        touched: dict[bytes, None] = {}
+        for event in events:
+            if event.contract == "Escrow" and event.name != "OperatorSet":
+                if event.name == "Funded":
+                    self._on_funded(conn, event)
+                touched[event.subject] = None
+        for order_id in touched:
+            order = book.by_order_id(conn, order_id)
+            if order is not None:
+                self.react(conn, order.key)
+
+    def react(self, conn: Connection, key: str) -> None:
+        """Let an order react to changed facts, and keep what went wrong on the order."""
+        try:
+            with conn.begin_nested():
+                consider(self._room, conn, key)
+        except HalleError as error:
+            log.info("order %s waits: %s", key, error.code)
+            book.set_problem(conn, key, error.code)
+        refresh(conn, key, self._room.clock())
+
+    def _on_funded(self, conn: Connection, event: ChainEvent) -> None:
+        merchant, buyer = event.args["merchant"], event.args["buyer"]
+        me = self._room.me
+        if me not in (merchant, buyer):
+            return
+        known = book.by_order_id(conn, event.subject)
+        if known is not None:
+            book.change(conn, known.key, funded_tx=event.tx_hash)
+            return
+        now = self._room.clock()
+        book.add(
+            conn,
+            order_key=event.subject.hex()[:KEY_CHARS],
+            role="merchant" if merchant == me else "buyer",
+            order_id=event.subject,
+            merchant=merchant,
+            buyer=buyer,
+            funded_tx=event.tx_hash,
+            problem="order-message-missing",
+            created_at=now,
+            updated_at=now,
+        )
