@@ -102,4 +102,5 @@ class PeerLedger:
         return True
 
     def leave_stream(self, peer: str) -> None:
-        self._account(peer).streams -= 1
+        account = self._account(peer)
+        account.streams = max(0, account.streams - 1)

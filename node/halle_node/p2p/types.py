@@ -62,7 +62,7 @@ class NetworkConfig:
     max_frame_bytes: int = 1024
     max_envelope_bytes: int = 256 * 1024
     heads_per_minute: int = 12_000
-    messages_per_minute: int = 120
+    messages_per_minute: int = 300
     block_requests_per_minute: int = 600
     syncs_per_minute: int = 30
     max_request_cids: int = 256

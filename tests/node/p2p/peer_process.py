@@ -197,9 +197,7 @@ async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
     say(event="ready", peer_id=network.peer_id, addrs=network.addrs)
     commands = Commands(network, store, heads)
     reader = asyncio.StreamReader(limit=2**24)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with asyncio.TaskGroup() as tasks:
         while line := await reader.readline():
             tasks.create_task(answer(commands, json.loads(line)))
