@@ -126,9 +126,7 @@ def _decode_page(block: bytes) -> _Page:
         _refuse("catalog-page-too-large", f"A catalog page of {len(block)} bytes is over {MAX_PAGE_BYTES}.")
     raw = dagcbor.decode(block, max_bytes=MAX_PAGE_BYTES)
     if not isinstance(raw, dict) or raw.keys() != {"entries", "left", "level", "type"}:
-        _refuse(
-            "catalog-page", "A catalog page does not have exactly the fields entries, left, level and type."
-        )
+        _refuse("catalog-page", "A catalog page does not have exactly the fields entries, left, level and type.")
     if raw["type"] != PAGE_TYPE:
         _refuse("catalog-page", f"A catalog page is of type {raw['type']!r}, not {PAGE_TYPE}.")
     level, left, entries = raw["level"], raw["left"], raw["entries"]
@@ -500,9 +498,7 @@ class _Walk:
                 pending.page = _load(cid, self._get, pending.place)
                 pending.level = pending.page.level
 
-    def _expand(
-        self, cid: CID, side: dict[CID, _Pending], other: dict[CID, _Pending], found: dict[str, CID]
-    ) -> None:
+    def _expand(self, cid: CID, side: dict[CID, _Pending], other: dict[CID, _Pending], found: dict[str, CID]) -> None:
         pending = side.pop(cid)
         page = pending.page
         assert page is not None
@@ -556,6 +552,4 @@ def _always(_: CID) -> bool:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise RemoteProtocolError(
-        message, code=code, hint="Refuse this catalog; the store must publish it again."
-    )
+    raise RemoteProtocolError(message, code=code, hint="Refuse this catalog; the store must publish it again.")

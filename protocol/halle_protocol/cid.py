@@ -21,9 +21,7 @@ LIBP2P_KEY: Final = 0x72  # names a key, never content: only ipns.py uses it
 CID_BYTES: Final = 36
 TEXT_LENGTH: Final = 59
 # version, codec, sha2-256, 32 bytes: every accepted link starts with one of these.
-PREFIXES: Final[dict[int, bytes]] = {
-    codec: bytes((1, codec, 0x12, 0x20)) for codec in (RAW, DAG_PB, DAG_CBOR)
-}
+PREFIXES: Final[dict[int, bytes]] = {codec: bytes((1, codec, 0x12, 0x20)) for codec in (RAW, DAG_PB, DAG_CBOR)}
 PREFIX_SET: Final = frozenset(PREFIXES.values())
 
 _sha256 = hashlib.sha256

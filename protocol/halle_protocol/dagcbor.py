@@ -268,11 +268,14 @@ def _simple_or_link(b: bytes, i: int, first: int) -> tuple[Any, int]:
 def _link(b: bytes, i: int) -> tuple[CID, int]:
     start = i + 5
     end = start + CID_BYTES
-    if end > len(b):
-        _truncated(b)
     if b[i + 1] != 42:
         _refuse("cbor-tag", f"Tag {b[i + 1]} is not allowed; only links (42) are.")
-    if b[i:start] != _LINK_HEAD or b[start : start + 4] not in PREFIX_SET:
+    head = b[i:start]
+    if head != _LINK_HEAD[: len(head)]:
+        _refuse("cbor-link", "A link is not a CIDv1 of 36 bytes.")
+    if end > len(b):
+        _truncated(b)
+    if b[start : start + 4] not in PREFIX_SET:
         _refuse("cbor-link", "A link is not a CIDv1 with sha2-256 and a known codec.")
     return CID(b[start:end]), end
 
@@ -298,6 +301,4 @@ def _refusal(code: str, message: str) -> RemoteProtocolError:
 
 
 def _unencodable(code: str, message: str) -> LocalProtocolError:
-    return LocalProtocolError(
-        message, code=code, hint="Use text keys, whole numbers, text, bytes, links and lists."
-    )
+    return LocalProtocolError(message, code=code, hint="Use text keys, whole numbers, text, bytes, links and lists.")

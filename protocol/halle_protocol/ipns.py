@@ -28,9 +28,7 @@ _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _NAME_LENGTH: Final = 62
 
 # Protobuf fields of an IpnsEntry and the signed map's key each of them repeats.
-_VALUE, _SIGNATURE_V1, _VALIDITY_TYPE, _VALIDITY, _SEQUENCE, _TTL, _PUBLIC_KEY, _SIGNATURE_V2, _DATA = range(
-    1, 10
-)
+_VALUE, _SIGNATURE_V1, _VALIDITY_TYPE, _VALIDITY, _SEQUENCE, _TTL, _PUBLIC_KEY, _SIGNATURE_V2, _DATA = range(1, 10)
 _REPEATS: Final = {
     _VALUE: "Value",
     _VALIDITY_TYPE: "ValidityType",
@@ -84,9 +82,7 @@ def parse_name(name: str) -> bytes:
     )
 
 
-def create(
-    private: Ed25519PrivateKey | bytes, value: str, sequence: int, expires_at: int, ttl_s: int = 300
-) -> bytes:
+def create(private: Ed25519PrivateKey | bytes, value: str, sequence: int, expires_at: int, ttl_s: int = 300) -> bytes:
     """Return the signed record that points the key's name to `value`, such as /ipfs/bafy….
 
     Units: `expires_at` in unix seconds. The sequence must grow with every new value.
@@ -96,9 +92,7 @@ def create(
     _check_before_signing(value, sequence)
     path, validity = value.encode(), _validity_text(expires_at).encode()
     ttl = ttl_s * _NANOSECONDS
-    data = dagcbor.encode(
-        {"Value": path, "Validity": validity, "ValidityType": 0, "Sequence": sequence, "TTL": ttl}
-    )
+    data = dagcbor.encode({"Value": path, "Validity": validity, "ValidityType": 0, "Sequence": sequence, "TTL": ttl})
     record = b"".join(
         (
             _bytes_field(_VALUE, path),

@@ -28,9 +28,7 @@ _TWO = (
     "UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
 )
 _EXPONENTS: Final[dict[str, int]] = {
-    code: exponent
-    for exponent, codes in ((0, _ZERO), (2, _TWO), (3, _THREE), (4, _FOUR))
-    for code in codes.split()
+    code: exponent for exponent, codes in ((0, _ZERO), (2, _TWO), (3, _THREE), (4, _FOUR)) for code in codes.split()
 }
 
 _DECIMAL = re.compile(r"(-?)([0-9]{1,19})(?:[.,]([0-9]{1,18}))?", re.ASCII)

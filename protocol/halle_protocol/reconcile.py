@@ -468,6 +468,4 @@ def _varint(number: int) -> bytes:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise RemoteProtocolError(
-        message, code=code, hint="The peer must send a whole Negentropy version 1 message."
-    )
+    raise RemoteProtocolError(message, code=code, hint="The peer must send a whole Negentropy version 1 message.")

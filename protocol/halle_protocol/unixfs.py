@@ -241,9 +241,7 @@ def _read_into(out: list[bytes], cid: CID, get: Get, budget: _Budget, depth: int
     for link, claimed in zip(node_links, entry.block_sizes, strict=True):
         # The claim is checked before the child is read, so a lie about sizes cannot cost a download.
         if not 0 < claimed <= budget.bytes_left:
-            _refuse(
-                "unixfs-too-large", f"{cid} claims a part of {claimed} bytes, over the limit of this read."
-            )
+            _refuse("unixfs-too-large", f"{cid} claims a part of {claimed} bytes, over the limit of this read.")
         if _read_into(out, link.cid, get, budget, depth - 1) != claimed:
             _refuse("unixfs-sizes", f"{link.cid} is not of the size {claimed} that {cid} claims.")
         total += claimed
@@ -392,6 +390,4 @@ def _cbor_links(value: object) -> Iterator[CID]:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise RemoteProtocolError(
-        message, code=code, hint="Ask another peer, or have the publisher import it again."
-    )
+    raise RemoteProtocolError(message, code=code, hint="Ask another peer, or have the publisher import it again.")

@@ -183,7 +183,7 @@ def dagcbor_invalid() -> Iterator[Case]:
         ("link without the zero byte", "d82a5824" + cid + "00", "cbor-link"),
         ("link with one byte more", "d82a582600" + cid + "00", "cbor-link"),
         ("link with multibase 1", "d82a582501" + cid, "cbor-link"),
-        ("link of CID version 0", "d82a582300" + cid[4:] + "0000", "cbor-link"),
+        ("link of CID version 0", "d82a582300" + cid[4:], "cbor-link"),
         ("link of CID version 2", "d82a582500" + "02" + cid[2:], "cbor-link"),
         ("link with codec git", "d82a582500" + "0178" + cid[4:], "cbor-link"),
         ("link with codec dag-json", "d82a582500" + "0129" + cid[4:], "cbor-link"),
@@ -293,9 +293,7 @@ def unixfs_valid() -> Iterator[Case]:
         built = unixfs.build_directory(entries)
         yield {
             "name": name,
-            "directory": {
-                key: {"root": str(item.root), "tsize": item.tsize} for key, item in entries.items()
-            },
+            "directory": {key: {"root": str(item.root), "tsize": item.tsize} for key, item in entries.items()},
             "root": str(built.root),
             "tsize": built.tsize,
             "block": built.blocks[built.root].hex(),
@@ -336,9 +334,7 @@ def unixfs_invalid() -> Iterator[Case]:
         "dag-pb-malformed",
     )
     yield case("link without a CID", b"\x12\x02\x12\x00" + b"\n\x02\x08\x02", "dag-pb-link")
-    yield case(
-        "link of CID version 0", node([link._replace(cid=CID(leaf[2:]))], file_data(4, 4)), "dag-pb-link"
-    )
+    yield case("link of CID version 0", node([link._replace(cid=CID(leaf[2:]))], file_data(4, 4)), "dag-pb-link")
     other = case("a block of other bytes", good, "cid-mismatch")
     other["blocks"][str(leaf)] = b"leaX".hex()
     yield other
@@ -528,9 +524,7 @@ def catalog_valid() -> Iterator[Case]:
 
 
 def page(entries: list[Any], level: int = 0, left: CID | None = None, **more: Any) -> bytes:
-    return dagcbor.encode(
-        {"entries": entries, "left": left, "level": level, "type": "halle/catalog/1", **more}
-    )
+    return dagcbor.encode({"entries": entries, "left": left, "level": level, "type": "halle/catalog/1", **more})
 
 
 def catalog_invalid() -> Iterator[Case]:
@@ -549,9 +543,7 @@ def catalog_invalid() -> Iterator[Case]:
         return {"name": name, "root": str(cid_of(DAG_CBOR, pages[-1])), "pages": blocks, "code": code}
 
     one, two = [0, first, value, None], [p, second[p:], value, None]
-    yield case(
-        "keys out of order", "catalog-order", page([[0, second, value, None], [p, first[p:], value, None]])
-    )
+    yield case("keys out of order", "catalog-order", page([[0, second, value, None], [p, first[p:], value, None]]))
     yield case("key twice", "catalog-order", page([one, [len(first), b"", value, None]]))
     yield case("prefix shorter than shared", "catalog-prefix", page([one, [0, second, value, None]]))
     yield case("prefix longer than the key before", "catalog-prefix", page([one, [99, b"x", value, None]]))
@@ -559,9 +551,7 @@ def catalog_invalid() -> Iterator[Case]:
     yield case("key of level 1 on level 0", "catalog-level", page([[0, high, value, None]]))
     yield case("root without entries on level 1", "catalog-empty-page", page([], 1))
     empty, child = page([]), page([one, two])
-    yield case(
-        "root without entries over a page", "catalog-empty-page", child, page([], 1, cid_of(DAG_CBOR, child))
-    )
+    yield case("root without entries over a page", "catalog-empty-page", child, page([], 1, cid_of(DAG_CBOR, child)))
     yield case(
         "empty page linked",
         "catalog-empty-page",
@@ -611,10 +601,7 @@ def catalog_invalid() -> Iterator[Case]:
 
 
 def sync_items(start: int, end: int) -> list[reconcile.Item]:
-    return [
-        reconcile.Item(1_700_000_000 + i // 3, hashlib.sha256(b"item %d" % i).digest())
-        for i in range(start, end)
-    ]
+    return [reconcile.Item(1_700_000_000 + i // 3, hashlib.sha256(b"item %d" % i).digest()) for i in range(start, end)]
 
 
 def reconcile_valid() -> Iterator[Case]:
