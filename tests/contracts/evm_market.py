@@ -69,6 +69,10 @@ def text(address: bytes) -> str:
     return "0x" + address.hex()
 
 
+def word(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
 def fixture_code(name: str) -> bytes:
     return bytes.fromhex(json.loads((FIXTURES / f"{name}.json").read_text())["bytecode"][2:])
 

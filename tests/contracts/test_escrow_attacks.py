@@ -14,16 +14,13 @@ from contracts.evm_market import (
     Market,
     Reverted,
     fixture_code,
+    word,
 )
 from halle_contracts import encode_call, terms_tuple
 from halle_protocol.keys import keccak256
 from halle_protocol.terms import Terms
 
 EVIDENCE = b"\xe0" * 32
-
-
-def word(number: int) -> bytes:
-    return number.to_bytes(32, "big")
 
 
 def selector(signature: str) -> bytes:

@@ -17,6 +17,7 @@ from contracts.evm_market import (
     Market,
     Reverted,
     fixture_code,
+    word,
 )
 from halle_contracts import encode_call, terms_tuple
 from halle_protocol.keys import ZERO_ADDRESS, keccak256
@@ -34,10 +35,6 @@ def token_digest(market: Market, type_text: str, *words: bytes) -> bytes:
 
 def vrs(sig: bytes) -> tuple[int, bytes, bytes]:
     return sig[64], sig[:32], sig[32:64]
-
-
-def word(number: int) -> bytes:
-    return number.to_bytes(32, "big")
 
 
 def test_fund_accepts_at_once_when_the_merchant_signed(market: Market) -> None:
