@@ -27,6 +27,7 @@ from halle_protocol.order import Status
 DELIVERY_CODE_BYTES = 16
 SALT_BYTES = 32
 TITLE_CHARS = 200
+MAX_ADDRS = 16
 
 
 class Buying:
@@ -135,10 +136,19 @@ class Buying:
             raise Refused("This store has no prekey to be answered with.", code="no-prekey", hint="Restart the node.")
         return {
             "peer_id": room.keys.grant.peer_id,
-            "addrs": list(room.whereabouts())[:16],
+            "addrs": self._own_addrs(),
             "prekey": prekeys[0].to_body(),
             "name": name,
         }
+
+    def _own_addrs(self) -> list[str]:
+        """Return where our node is reached: as told by the network, else as our own profile says."""
+        room = self._room
+        found = list(room.whereabouts())
+        view = None if found else room.index.store(room.me)
+        if view is not None and view.profile is not None:
+            found = list(view.profile.addrs)
+        return found[:MAX_ADDRS]
 
     def _row(
         self,

@@ -27,13 +27,17 @@ class Watching:
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        self.heard = 0
 
     def subscribe(self) -> None:
         """Hear of every stored event."""
-        self._room.chain.watcher.subscribe(self.on_events)
+        watcher = self._room.chain.watcher
+        watcher.subscribe(self.on_events)
+        watcher.on_reorg(self.on_reorg)
 
     def on_events(self, conn: Connection, events: Sequence[ChainEvent]) -> None:
         """Open orders the chain tells us of, then let every touched order react."""
+        self.heard += 1
         touched: dict[bytes, None] = {}
         for event in events:
             if event.contract == "Escrow" and event.name != "OperatorSet":
@@ -44,6 +48,13 @@ class Watching:
             order = book.by_order_id(conn, order_id)
             if order is not None:
                 self.react(conn, order.key)
+
+    def on_reorg(self, conn: Connection, events: Sequence[ChainEvent]) -> None:
+        """Fold the orders anew whose events a fork undid."""
+        for order_id in {event.subject for event in events}:
+            order = book.by_order_id(conn, order_id)
+            if order is not None:
+                refresh(conn, order.key, self._room.clock())
 
     def react(self, conn: Connection, key: str) -> None:
         """Let an order react to changed facts, and keep what went wrong on the order."""
