@@ -35,10 +35,12 @@ from halle_protocol.wire import decode_map, expect_keys
 
 MAX_AMOUNT = 2**128 - 1
 MAX_ARBITER_FEE_BPS = 1_000
+MAX_WINDOW_S = 2**26 - 1
+"""About 776 days; the escrow refuses longer windows."""
 MAX_ORDER_BYTES = 64 * 1024
 ORDER_TYPE = "halle/order/1"
 _ADDRESSES = ("merchant", "buyer", "token", "arbiter", "backup_arbiter", "carrier")
-_UINT32 = ("accept_within", "ship_within", "deliver_within", "inspect_within", "arbiter_within")
+_WINDOWS = ("accept_within", "ship_within", "deliver_within", "inspect_within", "arbiter_within")
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,10 @@ def _checks(terms: Terms) -> list[tuple[str, bool]]:
     def octets(value: object, size: int) -> bool:
         return isinstance(value, bytes) and len(value) == size
 
+    sides = (terms.merchant, terms.buyer)
+    provable = terms.delivery_code != NO_CODE or terms.carrier != ZERO_ADDRESS
     checks = [(name, octets(getattr(terms, name), 20)) for name in _ADDRESSES]
-    checks += [(name, uint(getattr(terms, name), 2**32 - 1)) for name in _UINT32]
+    checks += [(name, uint(getattr(terms, name), MAX_WINDOW_S)) for name in _WINDOWS]
     checks += [(name, octets(getattr(terms, name), 32)) for name in ("delivery_code", "order_hash")]
     checks += [
         ("arbiter_fee_bps", uint(terms.arbiter_fee_bps, MAX_ARBITER_FEE_BPS)),
@@ -143,6 +147,9 @@ def _checks(terms: Terms) -> list[tuple[str, bool]]:
         ("proof_required", type(terms.proof_required) is bool),
         ("merchant", terms.merchant != ZERO_ADDRESS),
         ("buyer", terms.buyer != terms.merchant),
+        ("arbiter", terms.arbiter == ZERO_ADDRESS or terms.arbiter not in sides),
+        ("backup_arbiter", terms.backup_arbiter == ZERO_ADDRESS or terms.backup_arbiter not in sides),
+        ("proof_required", not terms.proof_required or provable),
     ]
     return checks
 

@@ -65,9 +65,7 @@ def _snake(name: str) -> str:
 
 def test_order_id_is_the_abi_hash_of_digest_and_buyer() -> None:
     agreed = terms()
-    expected = keccak(
-        abi_encode(["bytes32", "address"], [agreed.digest(CHAIN_ID, ESCROW), "0x" + BUYER.hex()])
-    )
+    expected = keccak(abi_encode(["bytes32", "address"], [agreed.digest(CHAIN_ID, ESCROW), "0x" + BUYER.hex()]))
     assert agreed.order_id(CHAIN_ID, ESCROW) == expected
 
 
@@ -109,9 +107,12 @@ def test_open_terms_take_the_buyer_who_funds() -> None:
         {"arbiter_fee_bps": 1001},
         {"default_buyer_bps": 10_001},
         {"valid_until": 2**40},
-        {"ship_within": 2**32},
+        {"ship_within": 2**26},
         {"ship_within": -1},
         {"proof_required": 1},
+        {"proof_required": True, "delivery_code": NO_CODE},
+        {"arbiter": MERCHANT},
+        {"backup_arbiter": BUYER},
         {"delivery_code": b""},
     ],
 )
