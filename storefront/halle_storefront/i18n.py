@@ -81,11 +81,12 @@ def show_token(amount: int, decimals: int, symbol: str, lang: str) -> str:
 
 
 def show_time(seconds: int, lang: str) -> str:
-    return format_datetime(datetime.fromtimestamp(seconds, UTC), "d MMM y, HH:mm", locale=lang) + " UTC"
+    """A moment in this machine's own time zone: the shopkeeper's day, not Greenwich's."""
+    return format_datetime(datetime.fromtimestamp(seconds, UTC).astimezone(), "d MMM y, HH:mm", tzinfo=None, locale=lang)
 
 
 def show_day(seconds: int, lang: str) -> str:
-    return format_date(datetime.fromtimestamp(seconds, UTC), "long", locale=lang)
+    return format_date(datetime.fromtimestamp(seconds, UTC).astimezone(), "long", locale=lang)
 
 
 def show_left(seconds: int, lang: str) -> str:

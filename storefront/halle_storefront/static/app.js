@@ -48,3 +48,6 @@ document.addEventListener("change", (event) => {
   if (form) form.requestSubmit();
 });
 for (const button of document.querySelectorAll("form[data-auto] button[data-plain]")) button.hidden = true;
+
+// On a wide screen there is room for the filters.
+if (matchMedia("(min-width: 60rem)").matches) for (const box of document.querySelectorAll("details.filters")) box.open = true;
