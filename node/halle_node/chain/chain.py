@@ -121,11 +121,7 @@ class Chain:
         """Return one line about the chain for the terminal."""
         if not self.client.is_connected:
             return f"{self.rpc_url} (does not answer yet)"
-        whose = (
-            "embedded, runs with this node"
-            if self._process
-            else ("embedded" if self.client.is_embedded else "")
-        )
+        whose = "embedded, runs with this node" if self._process else ("embedded" if self.client.is_embedded else "")
         return f"{self.rpc_url}  chain {self.client.chain_id}{f'  ({whose})' if whose else ''}"
 
     async def summary(self) -> ChainSummary:
@@ -154,9 +150,7 @@ class Chain:
         return Wallet(
             address=to_checksum(address),
             native=native,
-            tokens=tuple(
-                _token_balance(symbol, at, decimals, amount) for (symbol, (at, decimals)), amount in held
-            ),
+            tokens=tuple(_token_balance(symbol, at, decimals, amount) for (symbol, (at, decimals)), amount in held),
             test_money=self.client.is_embedded,
         )
 

@@ -127,9 +127,7 @@ class ChainClient:
 
     async def block(self, at: int | str) -> Block | None:
         """Return a block of the canonical chain by number or tag, None when there is none yet."""
-        answer = await self._rpc.request(
-            "eth_getBlockByNumber", hex(at) if isinstance(at, int) else at, False
-        )
+        answer = await self._rpc.request("eth_getBlockByNumber", hex(at) if isinstance(at, int) else at, False)
         return None if answer is None else answers.block(answer)
 
     async def balance(self, address: bytes) -> int:
@@ -156,9 +154,7 @@ class ChainClient:
         Raises: Refused reverted, with the contract's own error name in `facts`.
         """
         to = at if at is not None else self.contracts.address_of(contract)
-        output = await self.call_raw(
-            to, halle_contracts.encode_call(contract, function, *args), sender=sender
-        )
+        output = await self.call_raw(to, halle_contracts.encode_call(contract, function, *args), sender=sender)
         try:
             return halle_contracts.decode_result(contract, function, output)
         except RemoteProtocolError as error:
@@ -250,9 +246,7 @@ def reverted(error: RpcError, contract: str | None) -> RpcError | Refused:
 
 def refusal(revert_data: bytes, contract: str | None, text: str = "execution reverted") -> Refused:
     """Return the error for what a contract reverted with. Shape: facts `reason`, `args`."""
-    reason, args = (
-        halle_contracts.decode_revert(contract or "Escrow", revert_data) if revert_data else ("", {})
-    )
+    reason, args = halle_contracts.decode_revert(contract or "Escrow", revert_data) if revert_data else ("", {})
     return Refused(
         f"The contract refused: {reason or text}.",
         code="reverted",

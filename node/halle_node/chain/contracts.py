@@ -69,9 +69,7 @@ async def discover(client: ChainClient) -> Contracts | None:
     )
 
 
-async def deploy_contracts(
-    client: ChainClient, private: bytes, *, with_test_tokens: bool = False
-) -> Contracts:
+async def deploy_contracts(client: ChainClient, private: bytes, *, with_test_tokens: bool = False) -> Contracts:
     """Put on the chain whatever of Halle's contracts it lacks, paid by `private`; return where they are.
 
     Raises: ConfigError no-create2-deployer; Refused when the account cannot pay; Unavailable when it takes
@@ -124,11 +122,7 @@ async def _deploy(client: ChainClient, private: bytes, contract: Deployable) -> 
 async def _find_test_tokens(client: ChainClient) -> dict[str, tuple[bytes, int]]:
     tokens = await asyncio.to_thread(_tokens)
     codes = await asyncio.gather(*(client.code(each.address) for each in tokens))
-    return {
-        each.name: (each.address, each.decimals or 0)
-        for each, code in zip(tokens, codes, strict=True)
-        if code
-    }
+    return {each.name: (each.address, each.decimals or 0) for each, code in zip(tokens, codes, strict=True) if code}
 
 
 @cache

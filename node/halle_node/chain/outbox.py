@@ -202,8 +202,8 @@ class Outbox:
     ) -> Row[Any]:
         free = rows.next_nonce(connection, row.signer, nonce)
         tx = self._unsigned(row, free, gas, fees)
-        rows.add_attempt(connection, row.id, tx, sign_transaction(private, tx), self._clock())
-        return self._announce(connection, row.id, error_code=None, error_text=None)
+        values = rows.add_attempt(connection, row.id, tx, sign_transaction(private, tx), self._clock())
+        return self._announce(connection, row.id, error_code=None, error_text=None, **values)
 
     async def _cannot_prepare(self, row: Row[Any], error: Refused) -> bool:
         if error.code != "reverted":
@@ -266,14 +266,14 @@ class Outbox:
         """Return why a mined transaction failed, as far as the chain still tells."""
         if row.error_text:
             return str(row.error_text)
-        try:
-            await self._client.call_raw(
-                row.to_address, row.data, sender=row.signer, value=row.value, at=receipt.block_number - 1
-            )
-        except Refused as error:
-            return error.message
-        except RpcError as error:
-            return error.text
+        # The state before its block first; after it, if it was another transaction of the block that spoilt it.
+        for at in (receipt.block_number - 1, receipt.block_number):
+            try:
+                await self._client.call_raw(row.to_address, row.data, sender=row.signer, value=row.value, at=at)
+            except Refused as error:
+                return error.message
+            except RpcError as error:
+                return error.text
         return "The contract refused, or the gas ran out."
 
     async def _not_mined(self, row: Row[Any], tried: Sequence[Row[Any]], head: int) -> None:
@@ -318,7 +318,8 @@ class Outbox:
             if fees.max_fee <= last.max_fee:
                 return  # at the ceiling
             tx = self._unsigned(row, row.nonce, row.gas_limit, fees)
-            rows.add_attempt(connection, row.id, tx, sign_transaction(private, tx), self._clock())
+            values = rows.add_attempt(connection, row.id, tx, sign_transaction(private, tx), self._clock())
+            self._announce(connection, row.id, **values)
 
         await self._db.write(sign_dearer)
 

@@ -25,9 +25,7 @@ def add(connection: Connection, **values: Any) -> int:
 
 def active(connection: Connection) -> list[Row[Any]]:
     """Return unfinished rows in the order they must happen."""
-    return list(
-        connection.execute(select(chain_tx).where(chain_tx.c.state.in_(ACTIVE)).order_by(chain_tx.c.id))
-    )
+    return list(connection.execute(select(chain_tx).where(chain_tx.c.state.in_(ACTIVE)).order_by(chain_tx.c.id)))
 
 
 def get(connection: Connection, row_id: int) -> Row[Any] | None:
@@ -61,8 +59,8 @@ def attempts(connection: Connection, row_id: int) -> list[Row[Any]]:
     return list(connection.execute(wanted.order_by(chain_tx_attempt.c.id.desc())))
 
 
-def add_attempt(connection: Connection, row_id: int, tx: UnsignedTx, signed: SignedTx, now: int) -> None:
-    """Keep signed bytes, and make them the ones to broadcast."""
+def add_attempt(connection: Connection, row_id: int, tx: UnsignedTx, signed: SignedTx, now: int) -> dict[str, Any]:
+    """Keep signed bytes; return the row's new values, which make them the ones to broadcast."""
     connection.execute(
         insert(chain_tx_attempt).values(
             tx_id=row_id,
@@ -73,7 +71,7 @@ def add_attempt(connection: Connection, row_id: int, tx: UnsignedTx, signed: Sig
             made_at=now,
         )
     )
-    change(connection, row_id, state="signed", nonce=tx.nonce, gas_limit=tx.gas, tx_hash=signed.hash)
+    return {"state": "signed", "nonce": tx.nonce, "gas_limit": tx.gas, "tx_hash": signed.hash}
 
 
 def change(connection: Connection, row_id: int, **values: Any) -> Row[Any] | None:

@@ -118,9 +118,7 @@ def _rpc_error(method: str, error: Any) -> HalleError:
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return _bad_answer(method, "its error has no message")
     code = error.get("code")
-    return RpcError(
-        code if isinstance(code, int) else 0, error["message"][:500], _revert_data(error.get("data"))
-    )
+    return RpcError(code if isinstance(code, int) else 0, error["message"][:500], _revert_data(error.get("data")))
 
 
 def _revert_data(value: Any) -> bytes | None:

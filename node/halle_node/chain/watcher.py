@@ -240,7 +240,7 @@ class Watcher:
                 raise inconsistent(f"block {number}", "another parent than the block before it")
 
     def _store(self, connection: Connection, scan: _Scan) -> None:
-        if (rows.next_block(connection) or 0) not in (0, scan.first):
+        if rows.next_block(connection) not in (None, scan.first):
             return  # `rescan` moved the cursor meanwhile
         times = {number: block.timestamp for number, block in scan.blocks.items()}
         try:

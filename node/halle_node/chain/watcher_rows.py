@@ -44,9 +44,7 @@ def remember_blocks(connection: Connection, blocks: Iterable[Block], keep_from: 
     """Store block hashes, and forget those too old for any fork we handle; the newest one always stays."""
     for block in blocks:
         statement = insert(chain_block).values(number=block.number, hash=block.hash)
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["number"], set_={"hash": block.hash})
-        )
+        connection.execute(statement.on_conflict_do_update(index_elements=["number"], set_={"hash": block.hash}))
     newest = connection.execute(select(func.max(chain_block.c.number))).scalar()
     if newest is not None:
         connection.execute(delete(chain_block).where(chain_block.c.number < min(keep_from, newest)))
@@ -77,9 +75,7 @@ def add_events(
             finality=Finality.SEEN.value,
         )
         result = connection.execute(
-            statement.on_conflict_do_nothing(index_elements=["block_hash", "log_index"]).returning(
-                chain_event.c.id
-            )
+            statement.on_conflict_do_nothing(index_elements=["block_hash", "log_index"]).returning(chain_event.c.id)
         ).first()
         if result is not None:
             added.append(int(result.id))

@@ -48,9 +48,7 @@ class Deployment:
             raise RuntimeError(f"{contract.name} was not created")
 
     def _send(self, to: bytes, call: bytes, value: int, *, gas: int) -> bytes:
-        nonce = self._chain.pool.pending_nonce(
-            FAUCET_ADDRESS, self._chain.head_state().get_nonce(FAUCET_ADDRESS)
-        )
+        nonce = self._chain.pool.pending_nonce(FAUCET_ADDRESS, self._chain.head_state().get_nonce(FAUCET_ADDRESS))
         fee = 2 * self._chain.next_base_fee() + 1
         tx = UnsignedTx(self._chain.evm.chain_id, nonce, to, call, value, gas, fee, 1)
         return self._chain.submit(sign_transaction(FAUCET_KEY, tx).raw)

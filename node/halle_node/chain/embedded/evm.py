@@ -166,9 +166,7 @@ class Call:
     gas: int
 
 
-def _mined(
-    txs: list[tuple[bytes, SignedTransactionAPI]], receipts: Any, computations: Any
-) -> tuple[MinedTx, ...]:
+def _mined(txs: list[tuple[bytes, SignedTransactionAPI]], receipts: Any, computations: Any) -> tuple[MinedTx, ...]:
     mined: list[MinedTx] = []
     gas_before = log_index = 0
     for (raw, tx), receipt, computation in zip(txs, receipts, computations, strict=True):

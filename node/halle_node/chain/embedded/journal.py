@@ -26,8 +26,12 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
         self._file: BinaryIO = open(self.path, "a+b", buffering=0)  # noqa: SIM115 held for the process's life
-        self._lock()
-        self.entries = list(self._recover())
+        try:
+            self._lock()
+            self.entries = list(self._recover())
+        except BaseException:
+            self._file.close()
+            raise
 
     def append(self, entry: Entry) -> None:
         """Put one line on the disk. On failure nothing of it remains.
@@ -53,7 +57,6 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._file.close()
             raise Refused(
                 f"Another chain process uses {self.path}.",
                 code="chain-in-use",

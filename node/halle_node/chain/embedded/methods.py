@@ -133,7 +133,7 @@ class Methods:
         if isinstance(tag, dict):  # EIP-1898
             if "blockHash" in tag:
                 return self._by_hash(tag["blockHash"])
-            return self._number(tag.get("blockNumber"))
+            return self._number(tag["blockNumber"])
         number = parse_quantity(tag)
         if not 0 <= number <= self._evm.head.number:
             raise RpcError(SERVER_ERROR, "header not found")
@@ -258,11 +258,7 @@ class Methods:
             yield self._evm.blocks[self._by_hash(wanted["blockHash"])]
             return
         last = wanted.get("toBlock", "latest")
-        end = (
-            self._evm.head.number
-            if isinstance(last, str) and not last.startswith("0x")
-            else parse_quantity(last)
-        )
+        end = self._evm.head.number if isinstance(last, str) and not last.startswith("0x") else parse_quantity(last)
         first = self._first_log_block(wanted.get("fromBlock", "latest"))
         yield from (block for block in self._evm.blocks[first : end + 1] if block.txs)
 

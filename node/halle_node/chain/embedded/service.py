@@ -37,14 +37,11 @@ class ChainService:
         self.pool = Pool()
         self.offset_s = 0
         self.automine = True
-        self.is_new = not self._journal.entries
-        if self.is_new:
-            self._journal.entries = [{"halle-chain": FORMAT, "id": CHAIN_ID, "time": clock()}]
-            self._journal.append(self._journal.entries[0])
-        self.evm = Evm(self._genesis(self._journal.entries[0]))
-        for entry in self._journal.entries[1:]:
-            self._replay(entry)
-        self._journal.entries.clear()
+        try:
+            self._replay_all()
+        except BaseException:
+            self._journal.close()
+            raise
 
     def close(self) -> None:
         self._journal.close()
@@ -64,9 +61,7 @@ class ChainService:
             raise TxRejected(f"rlp: {error}") from error
         state = self.head_state()
         self.pool.check(tx, state, self.evm.chain_id)
-        runs_now = (
-            tx.nonce == state.get_nonce(bytes(tx.sender)) and tx.max_fee_per_gas >= self.next_base_fee()
-        )
+        runs_now = tx.nonce == state.get_nonce(bytes(tx.sender)) and tx.max_fee_per_gas >= self.next_base_fee()
         if self.automine and runs_now:
             self._mine_alone(raw, tx)
             self._mine_executable()
@@ -150,6 +145,16 @@ class ChainService:
         if sum(tx.gas for _, tx in txs) > GAS_LIMIT:
             raise ValidationError("the block is full")
         return self.evm.mine(txs, timestamp)
+
+    def _replay_all(self) -> None:
+        if not self._journal.entries:
+            self._journal.entries = [{"halle-chain": FORMAT, "id": CHAIN_ID, "time": self._clock()}]
+            self._journal.append(self._journal.entries[0])
+        first, *entries = self._journal.entries
+        self._journal.entries = []
+        self.evm = Evm(self._genesis(first))
+        for entry in entries:
+            self._replay(entry)
 
     def _genesis(self, first: Entry) -> Genesis:
         if first.get("halle-chain") != FORMAT or first.get("id") != CHAIN_ID:

@@ -6,11 +6,15 @@ Rule: a database that is already current is recognised by one query, without loa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
 from halle_node.db.engine import Database
 from halle_protocol.errors import Refused
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SCRIPTS = Path(__file__).parent
 VERSION_TABLE = "alembic_version"
@@ -58,10 +62,17 @@ def upgrade(database: Database) -> None:
     database.write_blocking(_run)
 
 
-def _run(connection: Connection) -> None:
-    from alembic import command
+def alembic_config(connection: Connection) -> Config:
+    """Return Alembic's settings for the packaged scripts on an open connection."""
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    command.upgrade(config, "head")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    return config
+
+
+def _run(connection: Connection) -> None:
+    from alembic import command
+
+    command.upgrade(alembic_config(connection), "head")
