@@ -27,6 +27,7 @@ from halle_node.index import IndexService
 from halle_node.keys import Keys
 from halle_node.messages import MessageService
 from halle_node.p2p import Network, NetworkConfig, Verdict
+from halle_node.trade.reputation import ReviewJudge
 from halle_node.trade.service import TradeService
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, Unavailable
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 REANNOUNCE_S = 600
 UPKEEP_S = 3600
+JUDGE_REVIEWS_S = 2
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
 
@@ -53,7 +55,9 @@ class Verified:
 class Node:
     """One store's node. `online=False` serves the local pages and commands without network and chain."""
 
-    def __init__(self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None
+    ) -> None:
         self.config = config
         self.online = online
         self.clock = clock or _wall_clock
@@ -106,7 +110,15 @@ class Node:
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
-        self.index = IndexService(self.config, self.db, self.blocks, self.network.fetch, self.clock)
+        self.index = IndexService(
+            self.config,
+            self.db,
+            self.blocks,
+            self.network.fetch,
+            self.clock,
+            own_store=self.keys.store_address,
+            verify_review=ReviewJudge(self.db, self.chain),
+        )
         self._closing.push_async_callback(self.index.close)
         self.messages = MessageService(self.db, self.keys, self.network, self.clock)
         self.trade = TradeService(
@@ -148,6 +160,7 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.chain.run(), name="chain")
             tasks.create_task(self.index.run(), name="index")
+            tasks.create_task(self._judge_reviews(), name="reviews")
             tasks.create_task(self.messages.run(), name="messages")
             tasks.create_task(self.trade.run(), name="trade")
             tasks.create_task(self._introduce(), name="introduce")
@@ -188,11 +201,10 @@ class Node:
     async def _published(self, published: Published) -> None:
         """Index our own shop as anyone else would, and tell the hall."""
         await self.index.ingest_head(published.announcement, self.network.peer_id)
-        await self._announce(published.announcement)
+        if self.online:
+            await self._announce(published.announcement)
 
     async def _announce(self, frame: bytes) -> None:
-        if not self.online:
-            return
         try:
             await self.network.announce(frame)
         except Unavailable as error:
@@ -229,6 +241,11 @@ class Node:
             for symbol, (address, decimals) in contracts.tokens.items()
         )
 
+    async def _judge_reviews(self) -> None:
+        while True:
+            await self.index.verify_reviews()
+            await asyncio.sleep(JUDGE_REVIEWS_S)
+
     async def _upkeep(self) -> None:
         while True:
             self.keys.rotate_prekeys(self.clock())
@@ -258,7 +275,9 @@ class _Ears:
 
 
 def _starter_shipping(country: str, currency: str) -> ShippingForm:
-    rate = RateForm(id="standard", name={"en": "Standard", "fr": "Standard"}, price=Money(STARTER_RATE_MINOR, currency))
+    rate = RateForm(
+        id="standard", name={"en": "Standard", "fr": "Standard"}, price=Money(STARTER_RATE_MINOR, currency)
+    )
     return ShippingForm(zones=(ZoneForm(countries=(country,), rates=(rate,), name=country),))
 
 

@@ -25,19 +25,20 @@ LOOK_AGAIN_S = 0.05
 Seen = TypeVar("Seen")
 
 
-def until(what: str, look: Callable[[], Seen | None], *, seconds: float = READY_S) -> Seen:
+def until(what: str, look: Callable[[], Seen | None], *, seconds: float | None = None) -> Seen:
     """Look until there is something to see, and return it.
 
     Raises: Unavailable "demo-too-slow".
     """
-    deadline = time.monotonic() + seconds
+    limit_s = READY_S if seconds is None else seconds
+    deadline = time.monotonic() + limit_s
     while True:
         seen = look()
         if seen:
             return seen
         if time.monotonic() > deadline:
             raise Unavailable(
-                f"Waited {seconds:.0f} s for this: {what}.",
+                f"Waited {limit_s:.0f} s for this: {what}.",
                 code="demo-too-slow",
                 hint="The logs are in the demo's folder (--keep DIR keeps it).",
             )
@@ -164,7 +165,7 @@ class NodeProcess:
 
     def start(self, *peers: str) -> None:
         """Run `halle up` and return when it serves."""
-        command = ["halle_cli", "--home", str(self.home), "up", "--no-open", "--rpc", self.rpc_url]
+        command = ["halle_cli", "-v", "--home", str(self.home), "up", "--no-open", "--rpc", self.rpc_url]
         command += ["--local-port", "0", "--shop-port", "0", "--p2p-port", "0"]
         for peer in peers:
             command += ["--peer", peer]

@@ -251,7 +251,7 @@ class Market:
         code = order["delivery_code"]
         self.stage.says("Noé", f"shows the delivery code at the door: {code[:8]}…")
         self._move(deal, "Camille", "hand_over", "enters the code: delivery is proven on chain", code=code)
-        self._seen(deal, self.noe, "Noé has it", lambda order: order["summary"]["fulfilment"] == "delivered")
+        self._seen(deal, self.noe, "Noé has it", lambda order: order["summary"]["status"] == "delivered")
         self._pass_time(8, "the inspection window passes")
         order = self._seen(deal, self.camille, "her node claims what is due, by itself", is_settled)
         self.stage.says("Camille", f"is paid {money(order['total'])}")
