@@ -325,7 +325,7 @@ def _decode_entry(data: bytes) -> _Entry:
     return _Entry(kind, content, file_size, tuple(sizes))
 
 
-def _fields(data: bytes, wires: Mapping[int, int], packed: int = 0) -> Iterator[tuple[int, Any]]:
+def _fields(data: bytes, wires: Mapping[int, int], packed: int | None = None) -> Iterator[tuple[int, Any]]:
     """Read protobuf fields strictly: only the numbers and wire types given, shortest varints, no overrun."""
     i = 0
     while i < len(data):

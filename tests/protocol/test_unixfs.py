@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from halle_protocol import dagcbor, unixfs
@@ -130,6 +130,7 @@ def test_links_finds_every_link_of_a_document() -> None:
 
 
 @settings(max_examples=300)
+@example(b"\x02\x01\x00", 0, 1)  # a field of number 0
 @given(st.binary(max_size=80), st.integers(0, 200), st.integers(1, 255))
 def test_dag_pb_reads_damaged_bytes_as_a_node_or_refuses_them(noise: bytes, at: int, flip: int) -> None:
     built = unixfs.build_directory({name: unixfs.build_file(name.encode()) for name in "ab"})

@@ -326,6 +326,7 @@ def unixfs_invalid() -> Iterator[Case]:
     yield case("data before links", b"\n\x02\x08\x02" + node([link], None), "dag-pb-malformed")
     yield case("data twice", good + b"\n\x02\x08\x02", "dag-pb-malformed")
     yield case("unknown field", good + b"\x1a\x00", "dag-pb-malformed")
+    yield case("field of number 0", b"\x02\x01\x00", "dag-pb-malformed")
     yield case("cut off", good[:-1], "dag-pb-malformed")
     yield case("length not minimal", b"\n\x82\x00\x08\x02", "dag-pb-malformed")
     yield case(
