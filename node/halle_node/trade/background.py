@@ -27,7 +27,7 @@ from halle_protocol.terms import Terms
 log = logging.getLogger(__name__)
 
 BATCH = 50
-REVIEW_ROUNDS = 15
+REVIEW_ROUNDS = 3
 
 
 class Background:
