@@ -11,7 +11,8 @@ from halle_node.db.types import TokenAmount
 TX_STATES = ("queued", "signed", "sent", "mined", "final", "failed")
 FINALITIES = ("seen", "safe", "final")
 
-# Which chain this database belongs to: a second chain with the same id (a fresh dev chain) is not the same one.
+# Which chain this database belongs to: a second chain with the same id (a fresh dev chain) is not the same
+# one.
 chain_identity = Table(
     "chain_identity",
     metadata,
