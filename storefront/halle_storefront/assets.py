@@ -55,9 +55,7 @@ async def static(request: web.Request) -> web.Response:
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         headers["Content-Encoding"] = "gzip"
-        return web.Response(
-            body=asset.gzipped, content_type=asset.content_type, charset="utf-8", headers=headers
-        )
+        return web.Response(body=asset.gzipped, content_type=asset.content_type, charset="utf-8", headers=headers)
     return web.Response(body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers)
 
 

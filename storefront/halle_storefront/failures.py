@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from aiohttp import web
+
 from halle_protocol.errors import ConfigError, HalleError, ProtocolError, Refused, Unavailable
 
 from .i18n import N_, language_of, translations
@@ -41,7 +42,9 @@ class Problem:
 
 def not_found() -> Refused:
     return Refused(
-        N_("There is nothing at this address."), code="not-found", hint=N_("Check the address, or go to the start page.")
+        N_("There is nothing at this address."),
+        code="not-found",
+        hint=N_("Check the address, or go to the start page."),
     )
 
 
@@ -67,9 +70,7 @@ def answer(request: web.Request, error: HalleError) -> web.Response:
             "detail": problem.hint,
             "code": problem.code,
         }
-        return web.Response(
-            text=json.dumps(body), status=problem.status, content_type="application/problem+json"
-        )
+        return web.Response(text=json.dumps(body), status=problem.status, content_type="application/problem+json")
     return page(request, "error.html", status=problem.status, problem=problem)
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from aiohttp import web
 from aiohttp.web_request import FileField
+
 from halle_protocol.errors import HalleError, Refused
 from halle_protocol.money import Money, parse_decimal
 

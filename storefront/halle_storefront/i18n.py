@@ -82,7 +82,9 @@ def show_token(amount: int, decimals: int, symbol: str, lang: str) -> str:
 
 def show_time(seconds: int, lang: str) -> str:
     """A moment in this machine's own time zone: the shopkeeper's day, not Greenwich's."""
-    return format_datetime(datetime.fromtimestamp(seconds, UTC).astimezone(), "d MMM y, HH:mm", tzinfo=None, locale=lang)
+    return format_datetime(
+        datetime.fromtimestamp(seconds, UTC).astimezone(), "d MMM y, HH:mm", tzinfo=None, locale=lang
+    )
 
 
 def show_day(seconds: int, lang: str) -> str:
@@ -98,8 +100,14 @@ def show_left(seconds: int, lang: str) -> str:
 def countries(lang: str) -> list[tuple[str, str]]:
     """ISO 3166 codes with their names, sorted for a menu."""
     names = Locale.parse(lang).territories
-    return sorted(((code, name) for code, name in names.items() if len(code) == 2 and code.isalpha()
-                   and code not in {"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO"}), key=lambda pair: pair[1])
+    return sorted(
+        (
+            (code, name)
+            for code, name in names.items()
+            if len(code) == 2 and code.isalpha() and code not in {"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO"}
+        ),
+        key=lambda pair: pair[1],
+    )
 
 
 def extract() -> Catalog:
@@ -107,7 +115,7 @@ def extract() -> Catalog:
     catalog = Catalog(project="Halle", charset="utf-8")
     found = extract_from_dir(str(PACKAGE), METHODS, keywords=KEYWORDS, comment_tags=("Translators:",))
     for filename, _line, message, comments, context in found:
-        catalog.add(message, None, [(filename, None)], auto_comments=comments, context=context)
+        catalog.add(message, None, [(filename, 0)], auto_comments=comments, context=context)
     return catalog
 
 

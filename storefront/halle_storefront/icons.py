@@ -1,5 +1,7 @@
 """Our own icons: strokes on a 24-unit grid, drawn inline so that they take the colour of the text."""
 
+# ruff: noqa: E501 – path data
+
 from __future__ import annotations
 
 from markupsafe import Markup

@@ -60,7 +60,5 @@ def here(request: web.Request, path: str) -> str:
     return f"/{language_of(request)}{path}"
 
 
-
-
 def query_text(values: Mapping[str, str]) -> str:
     return f"?{urlencode(values)}" if values else ""

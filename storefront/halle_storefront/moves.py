@@ -83,7 +83,9 @@ MOVES = {
         (Field("text", N_("What happened"), "area", required=True),),
     ),
     "escalate": Move(N_("Go to the second arbiter"), N_("The first one did not answer in time."), "plain"),
-    "close_by_default": Move(N_("Close without an arbiter"), N_("Nobody ruled in time: the agreed share applies."), "plain"),
+    "close_by_default": Move(
+        N_("Close without an arbiter"), N_("Nobody ruled in time: the agreed share applies."), "plain"
+    ),
     "approve": Move(N_("Approve and pay"), N_("Your money goes into the escrow, not to the shop."), "main"),
     "make_offer": Move(
         N_("Pay now, without waiting"),
@@ -132,12 +134,18 @@ MOVES = {
     "contest_warranty_claim": Move(
         N_("Contest the claim"), N_("An arbiter decides."), "danger", (Field("text", N_("Why"), "area", required=True),)
     ),
-    "collect_warranty_claim": Move(N_("Collect the warranty claim"), N_("The shop did not answer in time: you are paid."), "main"),
+    "collect_warranty_claim": Move(
+        N_("Collect the warranty claim"), N_("The shop did not answer in time: you are paid."), "main"
+    ),
     "chat": Move(N_("Write a message"), "", "plain", (Field("text", N_("Message"), "area", required=True),)),
 }
 SAME = {
     "deliver": "hand_over",
-    "deliver_with_code": "hand_over", "settle": "accept_settlement", "fund": "approve", "warranty_claim": "open_warranty_claim"}
+    "deliver_with_code": "hand_over",
+    "settle": "accept_settlement",
+    "fund": "approve",
+    "warranty_claim": "open_warranty_claim",
+}
 
 
 def move_of(action: str) -> Move:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -13,11 +13,14 @@ from .security import Doorkeeper
 if TYPE_CHECKING:
     from halle_node.blocks import BlockStore
     from halle_node.catalog import CatalogService
+    from halle_node.chain.chain import Chain
     from halle_node.config import Config
+    from halle_node.doctor import Check
     from halle_node.index import IndexService
     from halle_node.keys import Keys
+    from halle_node.node import Verified
     from halle_node.p2p import Network
-    from halle_node.trade import TradeService
+    from halle_node.trade.service import TradeService
 
 
 class ServedNode(Protocol):
@@ -27,14 +30,18 @@ class ServedNode(Protocol):
     keys: Keys
     blocks: BlockStore
     network: Network
-    chain: Any
+    chain: Chain
     catalog: CatalogService
     index: IndexService
     trade: TradeService
     clock: Callable[[], int]
 
+    async def doctor(self) -> list[Check]: ...
 
-NODE: web.AppKey[ServedNode] = web.AppKey("node", ServedNode)  # type: ignore[type-abstract]
+    async def verify_blocks(self) -> Verified: ...
+
+
+NODE: web.AppKey[ServedNode] = web.AppKey("node", ServedNode)
 
 
 @dataclass

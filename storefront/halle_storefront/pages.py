@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+
 from halle_protocol.errors import ProtocolError
 from halle_protocol.money import exponent
 
@@ -17,7 +18,7 @@ from . import i18n, markup
 from .assets import static_url
 from .icons import icon
 from .moves import move_of
-from .words import Words, notice, sentence
+from .words import Words, notice, problem, sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENVIRONMENTS = {lang: web.AppKey(f"templates_{lang}", jinja2.Environment) for lang in i18n.LANGUAGES}
@@ -39,9 +40,7 @@ def set_up(app: web.Application) -> None:
             default_helpers=False,
         )
         catalogue = i18n.translations(lang)
-        environment.install_gettext_callables(  # type: ignore[attr-defined]
-            catalogue.gettext, catalogue.ngettext, newstyle=True
-        )
+        environment.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)
         environment.globals.update(_shared(lang))
         environment.filters.update(_filters(lang))
 
@@ -56,6 +55,7 @@ def _shared(lang: str) -> dict[str, Any]:
         "words": Words,
         "move_of": move_of,
         "happened": lambda entry: sentence(entry, i18n.translations(lang).gettext),
+        "problem": lambda code: problem(code, i18n.translations(lang).gettext),
         "countries": lambda: i18n.countries(lang),
     }
 
@@ -113,14 +113,11 @@ def render(request: web.Request, template: str, context: Mapping[str, Any]) -> s
         "query": request.query,
         "now": int(time.time()),
     }
-    return aiohttp_jinja2.render_string(
-        template, request, {**shared, **context}, app_key=ENVIRONMENTS[lang]
-    )
+    text: str = aiohttp_jinja2.render_string(template, request, {**shared, **context}, app_key=ENVIRONMENTS[lang])
+    return text
 
 
 def other_languages(request: web.Request, lang: str) -> list[tuple[str, str, str]]:
     """(code, name, same page there) for the language menu."""
     rest = request.path_qs.removeprefix(f"/{lang}/")
-    return [
-        (code, name, f"/{code}/{rest}") for code, name in i18n.LANGUAGE_NAMES.items() if code != lang
-    ]
+    return [(code, name, f"/{code}/{rest}") for code, name in i18n.LANGUAGE_NAMES.items() if code != lang]

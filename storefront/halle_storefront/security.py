@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
+
 from halle_protocol.errors import ConfigError, HalleError, Refused
 
 from .i18n import N_

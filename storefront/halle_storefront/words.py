@@ -156,7 +156,10 @@ NOTICES = {
 ERROR_WORDS = {
     "not-found": (N_("There is nothing at this address."), N_("Check the address, or go to the start page.")),
     "keys-locked": (N_("Your keys are locked."), N_("Unlock them with your password in the terminal: halle unlock")),
-    "balance-too-small": (N_("There is not enough money in your wallet."), N_("Add money to your wallet and try again.")),
+    "balance-too-small": (
+        N_("There is not enough money in your wallet."),
+        N_("Add money to your wallet and try again."),
+    ),
     "quote-expired": (N_("This quote is no longer valid."), N_("Ask the shop for a new one.")),
     "already-funded": (N_("This order is paid already."), ""),
     "delivery-code-wrong": (
@@ -165,23 +168,75 @@ ERROR_WORDS = {
     ),
     "out-of-stock": (N_("There are not enough pieces left."), N_("Choose fewer pieces or another variant.")),
     "not-available": (N_("This cannot be bought at the moment."), N_("Choose another variant or look again later.")),
-    "no-shipping-to-country": (N_("The shop does not deliver to this country."), N_("Choose another address or ask the shop.")),
-    "address-missing": (N_("The delivery address is not complete."), N_("Fill in name, street, city, postcode and country.")),
+    "no-shipping-to-country": (
+        N_("The shop does not deliver to this country."),
+        N_("Choose another address or ask the shop."),
+    ),
+    "address-missing": (
+        N_("The delivery address is not complete."),
+        N_("Fill in name, street, city, postcode and country."),
+    ),
     "cart-empty": (N_("Your cart is empty."), N_("Put something in it first.")),
     "own-listing": (N_("This is your own product."), N_("Buy it from another node to test the order.")),
-    "action-not-now": (N_("This step is not possible at the moment."), N_("Look at the order again: it may have moved on.")),
+    "action-not-now": (
+        N_("This step is not possible at the moment."),
+        N_("Look at the order again: it may have moved on."),
+    ),
     "order-unknown": (N_("There is no such order here."), N_("Look for it in the list of orders.")),
     "listing-unknown": (N_("This product is not known here."), N_("It may have been withdrawn. Search again.")),
     "store-unknown": (N_("This shop is not known here."), N_("Connect to a peer that knows it, then search again.")),
     "product-unknown": (N_("There is no such product."), N_("Look for it in the list of products.")),
-    "image-invalid": (N_("This file is not a picture we can use."), N_("Use a JPEG, PNG or WebP file of at most 20 MB.")),
+    "image-invalid": (
+        N_("This file is not a picture we can use."),
+        N_("Use a JPEG, PNG or WebP file of at most 20 MB."),
+    ),
     "image-too-large": (N_("This picture is too large."), N_("Use one of at most 32 megapixels and 20 MB.")),
     "amount-invalid": (N_("This amount cannot be read."), N_("Write it with digits, for example 12.50.")),
     "price-missing": (N_("A price is missing."), N_("Give every variant a price.")),
     "form-invalid": (N_("Something in the form is missing or wrong."), N_("Check the fields and send it again.")),
+    "variant-unknown": (N_("This variant no longer exists."), N_("Choose another one.")),
+    "quote-mismatch": (
+        N_("The quote is not what was asked for."),
+        N_("Cancel it and ask again, or write to the shop."),
+    ),
+    "terms-missing": (N_("This shop has not said yet how it wants to be paid."), N_("Try again later.")),
+    "token-unknown": (N_("The shop does not take this token."), N_("Choose another one.")),
+    "quantity-out-of-range": (N_("This quantity is not possible."), N_("Choose another quantity.")),
+    "cart-full": (N_("The cart is full."), N_("Order or remove something first.")),
+    "rpc-down": (N_("The chain cannot be reached."), N_("Orders wait safely; try again in a moment.")),
+    "contracts-missing": (N_("This chain has no Halle contracts."), N_("Choose another chain in the settings file.")),
+    "bad-multiaddr": (
+        N_("This is not a peer's address."),
+        N_("It begins with /ip4/ and ends with /p2p/ and the peer's name."),
+    ),
+    "own-address": (N_("This is this node's own address."), N_("Give another peer's.")),
+    "image-format": (
+        N_("This file is not a picture we can use."),
+        N_("Use a JPEG, PNG or WebP file of at most 20 MB."),
+    ),
+    "image-damaged": (N_("This picture is damaged."), N_("Save it again or take another one.")),
+    "photos-too-many": (N_("This product has too many photos."), N_("Remove one first.")),
+    "handle-invalid": (N_("This address in the shop cannot be used."), N_("Use small letters, digits and hyphens.")),
+    "profile-invalid": (N_("The shop has no name."), N_("Give it one.")),
+    "product-invalid": (N_("Something in the form is missing or wrong."), N_("Check the fields and send it again.")),
+    "file-empty": (N_("The file is empty."), N_("Choose another one.")),
+    "file-unreadable": (N_("The file cannot be read."), N_("Save it as CSV, UTF-8, and try again.")),
+    "columns-missing": (N_("Columns are missing in the file."), N_("Export it again with all columns.")),
+    "file-too-long": (N_("The file has too many lines."), N_("Split it into smaller files.")),
+    "stock-below-promised": (N_("More pieces are promised than that."), N_("Count again, or decline an order first.")),
+    "disk-full": (N_("The disk is full."), N_("Free some space and try again; nothing was lost.")),
     "chain-unavailable": (N_("The chain cannot be reached."), N_("Orders wait safely; try again in a moment.")),
-    "peer-unreachable": (N_("This peer cannot be reached."), N_("Check the address and that the other node is running.")),
+    "peer-unreachable": (
+        N_("This peer cannot be reached."),
+        N_("Check the address and that the other node is running."),
+    ),
 }
+
+
+def problem(code: str, say: Callable[[str], str]) -> str:
+    """What is wrong, for a code; a code without words is shown as it is."""
+    title, hint = ERROR_WORDS.get(code, (code, ""))
+    return f"{say(title)} {say(hint) if hint else ''}".strip() if code else ""
 
 
 def badge(table: dict[str, Badge], status: str) -> Badge:
@@ -238,26 +293,34 @@ def notice(code: str) -> str:
 TIMELINE = {
     "requested": N_("The buyer asked for a quote."),
     "quoted": N_("The shop signed a quote."),
-    "declined": N_("The shop declined: %(reason)s"),
-    "cancelled": N_("The buyer cancelled."),
+    "declined": N_("The shop declined. %(reason)s"),
+    "cancelled": N_("The buyer cancelled. %(reason)s"),
     "funded": N_("The buyer paid %(amount)s into the escrow."),
-    "offered": N_("The buyer paid into the escrow and waits for the shop to accept."),
+    "offered": N_("The buyer paid %(amount)s into the escrow and waits for the shop to accept."),
     "accepted": N_("The shop accepted the order."),
+    "shipment": N_("The shop handed the parcel to %(carrier)s %(tracking)s"),
     "shipped": N_("The parcel is on its way."),
     "checkpoint": N_("The carrier reported: %(status)s"),
     "delivered": N_("Delivered."),
-    "paid": N_("Money was paid out."),
+    "received": N_("The buyer said that it arrived."),
+    "paid": N_("Paid out: %(to_merchant)s to the shop, %(to_buyer)s to the buyer."),
     "closed": N_("The order is closed."),
     "disputed": N_("The arbiter was asked."),
+    "evidence": N_("Evidence: %(text)s"),
     "escalated": N_("The second arbiter was asked."),
-    "proposal": N_("A split was proposed."),
+    "proposal": N_("A split was proposed. %(note)s"),
+    "settlement-accepted": N_("The split was accepted."),
     "settled": N_("Both sides agreed on a split."),
     "reviewed": N_("The buyer wrote a review."),
-    "chat": N_("A message was written."),
-    "warranty": N_("A warranty certificate was issued."),
-    "claimed": N_("A warranty claim was opened."),
-    "claim-paid": N_("The warranty claim was paid."),
-    "operator": N_("The node's working key was registered on the chain."),
+    "chat": N_("A message: %(text)s"),
+    "warranty": N_("The shop announced a warranty certificate."),
+    "warranty-registered": N_("A warranty certificate over %(amount)s was registered."),
+    "claim-asked": N_("The buyer claims on the warranty: %(text)s"),
+    "claimed": N_("A warranty claim over %(amount)s was opened."),
+    "claim-accepted": N_("The shop accepts the warranty claim."),
+    "claim-paid": N_("The warranty paid %(amount)s."),
+    "transaction-on-its-way": N_("A transaction is on its way."),
+    "transaction-failed": N_("A transaction failed. %(error)s"),
 }
 
 
@@ -268,4 +331,4 @@ def sentence(entry: TimelineEntry, say: Callable[[str], str]) -> str:
     if text is None:
         return key.replace("-", " ").replace("_", " ").capitalize()
     values = {name: "" if value is None else str(value) for name, value in entry.params.items()}
-    return say(text) % defaultdict(str, values)
+    return (say(text) % defaultdict(str, values)).strip()

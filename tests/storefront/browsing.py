@@ -6,12 +6,19 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from halle_storefront import WebAddresses, start_web
 from playwright.async_api import Browser, async_playwright
 from stall import Stall
 
+from halle_storefront import WebAddresses, start_web
+
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 PAGES = {
     "admin-home": ("local", "/admin/"),

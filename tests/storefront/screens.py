@@ -1,6 +1,6 @@
 """Save a screenshot of every page, phone and desktop, light and dark, for people to look at.
 
-    python tests/storefront/screens.py FOLDER [--only NAME] [--dark]
+python tests/storefront/screens.py FOLDER [--only NAME] [--dark]
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ async def run(folder: Path, only: str, dark: bool, lang: str) -> None:
                     base = web.shop_url if side == "shop" else web.local_url
                     await page.goto(f"{base}/{lang}{path.format(store='0x' + stall.keys.store_address.hex())}")
                     await page.wait_for_load_state("networkidle")
-                    await page.screenshot(path=folder / f"{name}-{size}-{lang}{'-dark' if dark else ''}.png", full_page=True)
+                    await page.screenshot(
+                        path=folder / f"{name}-{size}-{lang}{'-dark' if dark else ''}.png", full_page=True
+                    )
                 await context.close()
         await web.close()
         await stall.close()

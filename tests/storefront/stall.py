@@ -10,8 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+
+from PIL import Image, ImageDraw
 
 from halle_node.blocks import BlockStore
 from halle_node.catalog import (
@@ -24,6 +25,7 @@ from halle_node.catalog import (
     WarrantyForm,
     ZoneForm,
 )
+from halle_node.chain.chain import ChainSummary, TokenBalance, Wallet
 from halle_node.config import Config
 from halle_node.db import open_database
 from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, SearchPage, StoreView
@@ -34,7 +36,6 @@ from halle_protocol import catalog as catalogs
 from halle_protocol.documents import decode_document, parse_body
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.money import Money
-from PIL import Image, ImageDraw
 
 OTHER_STORE = "0x" + "7a" * 20
 NOW = int(time.time())
@@ -53,7 +54,21 @@ def picture(hue: tuple[int, int, int], shape: str = "circle") -> bytes:
         draw.rounded_rectangle((300, 300, 640, 760), 60, fill=hue)
         draw.arc((580, 400, 780, 640), 260, 100, fill=hue, width=40)
     else:
-        draw.polygon([(330, 260), (670, 260), (820, 420), (720, 500), (670, 440), (670, 800), (330, 800), (330, 440), (280, 500), (180, 420)], fill=hue)
+        draw.polygon(
+            [
+                (330, 260),
+                (670, 260),
+                (820, 420),
+                (720, 500),
+                (670, 440),
+                (670, 800),
+                (330, 800),
+                (330, 440),
+                (280, 500),
+                (180, 420),
+            ],
+            fill=hue,
+        )
     out = io.BytesIO()
     image.save(out, "JPEG", quality=88)
     return out.getvalue()
@@ -68,7 +83,8 @@ def products() -> list[tuple[ProductForm, list[tuple[bytes, str]]]]:
     sizes = ("S", "M", "L")
     shirt = ProductForm(
         title="Chemise en lin bleue",
-        description="Tissée à Roubaix, cousue à l'atelier.\n\n- **Lin** français\n- Boutons de nacre\n- Lavage à 30°\n\nElle se froisse, et *c'est bien ainsi*.",
+        description="Tissée à Roubaix, cousue à l'atelier.\n\n"
+        "- **Lin** français\n- Boutons de nacre\n- Lavage à 30°\n\nElle se froisse, et *c'est bien ainsi*.",
         handle="chemise-bleue",
         options=("Taille",),
         variants=tuple(
@@ -85,14 +101,33 @@ def products() -> list[tuple[ProductForm, list[tuple[bytes, str]]]]:
     plain = [
         ("Bol en grès", "bol-gres", "24.50", 2, "circle", (120, 140, 120)),
         ("Tasse haute, émail miel", "tasse-miel", "19.00", 31, "cup", (198, 138, 62)),
-        ("Écharpe tissée main, laine des Pyrénées, très longue et très douce", "echarpe", "64.00", 8, "shirt", (150, 70, 60)),
+        (
+            "Écharpe tissée main, laine des Pyrénées, très longue et très douce",
+            "echarpe",
+            "64.00",
+            8,
+            "shirt",
+            (150, 70, 60),
+        ),
         ("Vase boule", "vase-boule", "48.00", 5, "circle", (70, 90, 130)),
     ]
-    found = [(shirt, [(picture((74, 108, 160), "shirt"), "Chemise bleue posée à plat"), (picture((60, 90, 140), "circle"), "Le bouton de nacre")])]
+    found = [
+        (
+            shirt,
+            [
+                (picture((74, 108, 160), "shirt"), "Chemise bleue posée à plat"),
+                (picture((60, 90, 140), "circle"), "Le bouton de nacre"),
+            ],
+        )
+    ]
     for title, handle, price, stock, shape, hue in plain:
         form = ProductForm(
-            title=title, handle=handle, description="Fait main, une pièce à la fois.", language="fr",
-            variants=(VariantForm(price=eur(price), sku=handle, on_hand=stock, weight_g=400),), vendor="Atelier Camille",
+            title=title,
+            handle=handle,
+            description="Fait main, une pièce à la fois.",
+            language="fr",
+            variants=(VariantForm(price=eur(price), sku=handle, on_hand=stock, weight_g=400),),
+            vendor="Atelier Camille",
         )
         found.append((form, [(picture(hue, shape), title)]))
     return found
@@ -118,13 +153,22 @@ class Shelf:
             handle = key.removeprefix("listing/")
             reviews = self.stall.reviews if handle == "chemise-bleue" else ()
             found[handle] = ListingView(
-                store=self.stall.keys.store_address, handle=handle, cid=cid, listing=listing, doc=doc,
-                store_name=store.name, store_profile=store.profile, reviews=tuple(reviews),
-                rating_tenths=45 if reviews else None, review_count=len(reviews),
+                store=self.stall.keys.store_address,
+                handle=handle,
+                cid=cid,
+                listing=listing,
+                doc=doc,
+                store_name=store.name,
+                store_profile=store.profile,
+                reviews=tuple(reviews),
+                rating_tenths=45 if reviews else None,
+                review_count=len(reviews),
             )
         return found
 
-    async def search(self, text: str, *, locale: str, facets: Mapping[str, Any], sort: str, offset: int, limit: int) -> SearchPage:
+    def search(
+        self, text: str, *, locale: str, facets: Mapping[str, Any], sort: str, offset: int, limit: int
+    ) -> SearchPage:
         hits = []
         for view in self._listings().values():
             title = view.listing.title.get(locale)
@@ -134,13 +178,27 @@ class Shelf:
             media = view.listing.media[0] if view.listing.media else None
             hits.append(
                 ListingHit(
-                    store=view.store, store_name=view.store_name, handle=view.handle, cid=view.cid, title=title, summary="",
-                    price=prices[0], price_max=prices[-1], availability=view.listing.variants[0].availability, kind=view.listing.kind,
-                    thumb=media.thumb if media else None, country="FR", rating_tenths=view.rating_tenths,
-                    review_count=view.review_count, updated_at=NOW,
+                    store=view.store,
+                    store_name=view.store_name,
+                    handle=view.handle,
+                    cid=view.cid,
+                    title=title,
+                    summary="",
+                    price=prices[0],
+                    price_max=prices[-1],
+                    availability=view.listing.variants[0].availability,
+                    kind=view.listing.kind,
+                    thumb=media.thumb if media else None,
+                    country="FR",
+                    rating_tenths=view.rating_tenths,
+                    review_count=view.review_count,
+                    updated_at=NOW,
                 )
             )
-        facet = {"kind": (Facet("physical", 4), Facet("digital", 1)), "store": (Facet(self.stall.keys.store_address.hex(), 5),)}
+        facet = {
+            "kind": (Facet("physical", 4), Facet("digital", 1)),
+            "store": (Facet(self.stall.keys.store_address.hex(), 5),),
+        }
         return SearchPage(tuple(hits[offset : offset + limit]), len(hits), offset, limit, facet if hits else {})
 
     def listing(self, store: bytes, handle: str) -> ListingView | None:
@@ -157,9 +215,22 @@ class Shelf:
         get = self.stall.blocks.get
         profile = parse_body(decode_document(get(catalogs.lookup(head.catalog_root, "profile/store", get))))
         return StoreView(
-            store=store, name=profile.name, seq=head.head.seq, catalog=head.catalog_root, listing_count=5,
-            followed=store in self.followed, equivocates=False, updated_at=NOW, country=profile.country,
-            currency=profile.currency, profile=profile, peer_id="16Uiu2HAmTest", addrs=(), rating_tenths=45, review_count=2, own=False,
+            store=store,
+            name=profile.name,
+            seq=head.head.seq,
+            catalog=head.catalog_root,
+            listing_count=5,
+            followed=store in self.followed,
+            equivocates=False,
+            updated_at=NOW,
+            country=profile.country,
+            currency=profile.currency,
+            profile=profile,
+            peer_id="16Uiu2HAmTest",
+            addrs=(),
+            rating_tenths=45,
+            review_count=2,
+            own=False,
         )
 
     async def follow(self, store: bytes) -> None:
@@ -195,7 +266,9 @@ class Counter:
         self.done.append(("cart", "quote", {"form": form}))
         return next(key for key, order in self.detail.items() if order.summary.role == "buyer")
 
-    def orders(self, role: str = "", view: str = "all", query: str = "", limit: int = 100, offset: int = 0) -> list[t.OrderSummary]:
+    def orders(
+        self, role: str = "", view: str = "all", query: str = "", limit: int = 100, offset: int = 0
+    ) -> list[t.OrderSummary]:
         found = [order.summary for order in self.detail.values() if not role or order.summary.role == role]
         return [each for each in found if view in ("all", "open") or each.status == "accepted"]
 
@@ -214,7 +287,8 @@ class Counter:
     def balance_sheet(self) -> list[t.BalanceRow]:
         return [
             t.BalanceRow(key, "", order.summary.role, order.status, "", "hEUR", 18, order.balance)
-            for key, order in self.detail.items() if order.balance.total_in
+            for key, order in self.detail.items()
+            if order.balance.total_in
         ]
 
 
@@ -228,7 +302,16 @@ class Wire:
         self.announced: list[bytes] = []
 
     def peers(self) -> list[PeerInfo]:
-        return [PeerInfo("16Uiu2HAm9Tq6bWcZ4nq8QJv2kA7eYd1LxP5rS3uVfNz", "/ip4/127.0.0.1/tcp/4481", "inbound", NOW - 900, 0.004, 1.0)]
+        return [
+            PeerInfo(
+                "16Uiu2HAm9Tq6bWcZ4nq8QJv2kA7eYd1LxP5rS3uVfNz",
+                "/ip4/127.0.0.1/tcp/4481",
+                "inbound",
+                NOW - 900,
+                0.004,
+                1.0,
+            )
+        ]
 
     def stats(self) -> NetworkStats:
         return NetworkStats(True, 0, 1, 120_000, 90_000, 42, 7, {}, 3, NOW - 60)
@@ -246,26 +329,31 @@ class Wire:
 
 
 class ChainEnd:
-    """The chain's client, scripted."""
+    """The chain, scripted."""
 
-    is_embedded = True
-    chain_id = 31337
     down = False
-    contracts = SimpleNamespace(escrow=bytes.fromhex("e5" * 20), tokens={"hEUR": (bytes.fromhex("70" * 20), 18), "hUSD": (bytes.fromhex("71" * 20), 6)})
 
-    async def block_number(self) -> int:
+    def _answer(self) -> None:
         if self.down:
-            raise Unavailable("The chain endpoint does not answer.", code="chain-unavailable", hint="Try again.")
-        return 1742
+            raise Unavailable("The chain endpoint does not answer.", code="rpc-down", hint="Try again.")
 
-    async def balance(self, _address: bytes) -> int:
-        return 10**18 // 4
+    async def summary(self) -> ChainSummary:
+        self._answer()
+        return ChainSummary(
+            "http://127.0.0.1:8545", 31337, 1742, NOW, True, "0x" + "E5" * 20, "0x" + "E6" * 20, "0x" + "E7" * 20
+        )
 
-    async def call(self, _contract: str, _function: str, *_args: Any, at: bytes) -> int:
-        return 125 * 10**18 + 5 * 10**17 if at[0] == 0x70 else 80_000_000
+    async def wallet(self, address: bytes) -> Wallet:
+        self._answer()
+        tokens = (
+            TokenBalance("hEUR", "0x" + "70" * 20, 18, 12550 * 10**16, "125.50"),
+            TokenBalance("hUSD", "0x" + "71" * 20, 6, 80_000_000, "80"),
+        )
+        return Wallet("0x" + address.hex(), 10**18 // 4, tokens, True)
 
-    async def request(self, _method: str, *_params: Any) -> list[str]:
-        return ["0x" + "ab" * 32]
+    async def dev_faucet(self, _address: bytes) -> list[bytes]:
+        self._answer()
+        return [b"\xab" * 32]
 
 
 @dataclass
@@ -277,11 +365,11 @@ class Stall:
     blocks: BlockStore
     catalog: CatalogService
     db: Any
-    clock: Any = staticmethod(lambda: NOW)
     reviews: tuple[ReviewView, ...] = ()
     network: Any = field(default_factory=Wire)
     trade: Any = field(default_factory=Counter)
-    chain: Any = field(default_factory=lambda: SimpleNamespace(client=ChainEnd()))
+    clock: Any = time.time
+    chain: Any = field(default_factory=ChainEnd)
     index: Any = None
 
     async def close(self) -> None:
@@ -304,16 +392,38 @@ async def fill(stall: Stall, *, photos: bool = True) -> Stall:
     """Products, photos, delivery, orders, reviews; published."""
     await stall.catalog.save_profile(
         ProfileForm(
-            name="Atelier Camille", language="fr", languages=("fr", "en"), email="camille@example.org", country="FR", currency="EUR",
-            about={"fr": "Du lin, du grès et de la patience. Tout est fait à Roubaix, dans un atelier ouvert sur la rue.", "en": "Linen, stoneware and patience. Everything is made in Roubaix."},
+            name="Atelier Camille",
+            language="fr",
+            languages=("fr", "en"),
+            email="camille@example.org",
+            country="FR",
+            currency="EUR",
+            about={
+                "fr": "Du lin, du grès et de la patience. Tout est fait à Roubaix, dans un atelier ouvert sur la rue.",
+                "en": "Linen, stoneware and patience. Everything is made in Roubaix.",
+            },
             policies={"returns": {"fr": "Vous avez 30 jours pour changer d'avis."}},
         )
     )
     await stall.catalog.save_shipping(
-        ShippingForm((
-            ZoneForm(("FR",), (RateForm("colissimo", {"fr": "Colissimo"}, eur("6.90"), free_over=eur("100.00"), days_min=2, days_max=3),)),
-            ZoneForm(("*",), (RateForm("monde", {"fr": "Monde"}, eur("18.00"), days_min=5, days_max=12),)),
-        ))
+        ShippingForm(
+            (
+                ZoneForm(
+                    ("FR",),
+                    (
+                        RateForm(
+                            "colissimo",
+                            {"fr": "Colissimo"},
+                            eur("6.90"),
+                            free_over=eur("100.00"),
+                            days_min=2,
+                            days_max=3,
+                        ),
+                    ),
+                ),
+                ZoneForm(("*",), (RateForm("monde", {"fr": "Monde"}, eur("18.00"), days_min=5, days_max=12),)),
+            )
+        )
     )
     for form, pictures in products():
         await stall.catalog.save_product(form)
@@ -329,8 +439,26 @@ def reviews(store: bytes) -> tuple[ReviewView, ...]:
     shown = stall_cid()
     common = {"store": store, "handle": "chemise-bleue", "order_id": bytes(32), "chain_id": 31337, "cid": shown}
     return (
-        ReviewView(author=b"\x01" * 20, author_name="Noé", rating=5, texts={"fr": "Magnifique, et le colis sentait la lavande."}, fallback="fr", verified=True, issued=NOW - 3 * DAY, **common),
-        ReviewView(author=b"\x02" * 20, author_name="", rating=4, texts={"en": "Runs a little large."}, fallback="en", verified=False, issued=NOW - 9 * DAY, **common),
+        ReviewView(
+            author=b"\x01" * 20,
+            author_name="Noé",
+            rating=5,
+            texts={"fr": "Magnifique, et le colis sentait la lavande."},
+            fallback="fr",
+            verified=True,
+            issued=NOW - 3 * DAY,
+            **common,
+        ),
+        ReviewView(
+            author=b"\x02" * 20,
+            author_name="",
+            rating=4,
+            texts={"en": "Runs a little large."},
+            fallback="en",
+            verified=False,
+            issued=NOW - 9 * DAY,
+            **common,
+        ),
     )
 
 
@@ -352,47 +480,161 @@ def an_order(key: str, role: t.Role, status: str, **changes: Any) -> t.OrderDeta
     unit = 10**18
     total = 9590 * unit // 100
     paid = status not in ("requested", "quoted")
-    axes = {"requested": ("unpaid", "unfulfilled"), "quoted": ("unpaid", "unfulfilled"), "accepted": ("escrowed", "in_progress"), "shipped": ("escrowed", "fulfilled"), "delivered": ("escrowed", "fulfilled"), "closed": ("released", "fulfilled"), "disputed": ("disputed", "on_hold")}
+    axes = {
+        "requested": ("unpaid", "unfulfilled"),
+        "quoted": ("unpaid", "unfulfilled"),
+        "accepted": ("escrowed", "in_progress"),
+        "shipped": ("escrowed", "fulfilled"),
+        "delivered": ("escrowed", "fulfilled"),
+        "closed": ("released", "fulfilled"),
+        "disputed": ("disputed", "on_hold"),
+    }
     summary = t.OrderSummary(
-        order_key=key, order_id="0x" + key * 2 if paid else "", role=role, status=status, payment=axes[status][0], fulfilment=axes[status][1],
-        returns="none", store=OTHER_STORE, store_name="Atelier Camille", customer="Noé Lambert", title="Chemise en lin bleue", pieces=1,
-        total=eur("95.90"), created_at=NOW - 2 * DAY, updated_at=NOW - 3600, deadline_at=NOW + 2 * DAY, next_actions=(),
+        order_key=key,
+        order_id="0x" + key * 2 if paid else "",
+        role=role,
+        status=status,
+        payment=axes[status][0],
+        fulfilment=axes[status][1],
+        returns="none",
+        store=OTHER_STORE,
+        store_name="Atelier Camille",
+        customer="Noé Lambert",
+        title="Chemise en lin bleue",
+        pieces=1,
+        total=eur("95.90"),
+        created_at=NOW - 2 * DAY,
+        updated_at=NOW - 3600,
+        deadline_at=NOW + 2 * DAY,
+        next_actions=(),
     )
     base = t.OrderDetail(
         summary=summary,
-        lines=(t.LineView("1", OTHER_STORE, "chemise-bleue", "CB-M", "Chemise en lin bleue", {"Taille": "M"}, 1, eur("89.00"), eur("89.00")),),
-        subtotal=eur("89.00"), shipping=eur("6.90"), tax=Money(0, "EUR"), total=eur("95.90"), contact_name="Noé Lambert", contact_email="noe@example.org",
-        address=t.Address("Noé Lambert", "12 rue des Longues-Haies", "Roubaix", "59100", "FR", phone="+33 6 12 34 56 78"),
-        rate_name="Colissimo", note="Sonnez deux fois, s'il vous plaît.",
-        quote=t.QuoteView(True, NOW + DAY, total, "hEUR", 18, eur("95.90"), TERMS_WORDS), terms_words=TERMS_WORDS,
+        lines=(
+            t.LineView(
+                "1",
+                OTHER_STORE,
+                "chemise-bleue",
+                "CB-M",
+                "Chemise en lin bleue",
+                {"Taille": "M"},
+                1,
+                eur("89.00"),
+                eur("89.00"),
+            ),
+        ),
+        subtotal=eur("89.00"),
+        shipping=eur("6.90"),
+        tax=Money(0, "EUR"),
+        total=eur("95.90"),
+        contact_name="Noé Lambert",
+        contact_email="noe@example.org",
+        address=t.Address(
+            "Noé Lambert", "12 rue des Longues-Haies", "Roubaix", "59100", "FR", phone="+33 6 12 34 56 78"
+        ),
+        rate_name="Colissimo",
+        note="Sonnez deux fois, s'il vous plaît.",
+        quote=t.QuoteView(True, NOW + DAY, total, "hEUR", 18, eur("95.90"), TERMS_WORDS),
+        terms_words=TERMS_WORDS,
         delivery_code="HALLE-7Q4M-K2VX-9D3P-TR8W" if role == "buyer" else "",
-        balance=t.Balance(total, 0, 0, 0, total) if paid else t.Balance(), shipments=(), certificates=(), chat=(),
+        balance=t.Balance(total, 0, 0, 0, total) if paid else t.Balance(),
+        shipments=(),
+        certificates=(),
+        chat=(),
         timeline=(
             t.TimelineEntry(NOW - 2 * DAY, "message", "timeline.requested"),
             t.TimelineEntry(NOW - 2 * DAY + 60, "message", "timeline.quoted"),
-            *((t.TimelineEntry(NOW - 2 * DAY + 300, "chain", "timeline.funded", {"amount": "95.90 hEUR"}, tx_hash="0x" + "9c" * 32, block_number=1730, finality="final"),) if paid else ()),
+            *(
+                (
+                    t.TimelineEntry(
+                        NOW - 2 * DAY + 300,
+                        "chain",
+                        "timeline.funded",
+                        {"amount": "95.90 hEUR"},
+                        tx_hash="0x" + "9c" * 32,
+                        block_number=1730,
+                        finality="final",
+                    ),
+                )
+                if paid
+                else ()
+            ),
         ),
-        next_actions=(t.Action("chat", role),), transactions=(),
+        next_actions=(t.Action("chat", role),),
+        transactions=(),
     )
     return replace(base, **changes)
 
 
 def orders() -> Counter:
     A = t.Action
-    pack = an_order("a1" * 16, "merchant", "accepted", next_actions=(A("ship", "merchant", NOW + 2 * DAY, primary=True), A("refund", "merchant"), A("propose_settlement", "merchant"), A("dispute", "merchant"), A("chat", "merchant")),
-                    chat=(t.ChatLine(NOW - 7200, "buyer", "Bonjour, pouvez-vous ajouter un mot ?", True), t.ChatLine(NOW - 3600, "merchant", "Bien sûr, avec plaisir.", False)))
-    ask = an_order("b2" * 16, "merchant", "requested", next_actions=(A("accept", "merchant", NOW + DAY, primary=True), A("decline", "merchant")))
+    pack = an_order(
+        "a1" * 16,
+        "merchant",
+        "accepted",
+        next_actions=(
+            A("ship", "merchant", NOW + 2 * DAY, primary=True),
+            A("refund", "merchant"),
+            A("propose_settlement", "merchant"),
+            A("dispute", "merchant"),
+            A("chat", "merchant"),
+        ),
+        chat=(
+            t.ChatLine(NOW - 7200, "buyer", "Bonjour, pouvez-vous ajouter un mot ?", True),
+            t.ChatLine(NOW - 3600, "merchant", "Bien sûr, avec plaisir.", False),
+        ),
+    )
+    ask = an_order(
+        "b2" * 16,
+        "merchant",
+        "requested",
+        next_actions=(A("accept", "merchant", NOW + DAY, primary=True), A("decline", "merchant")),
+    )
     closed = an_order("c3" * 16, "merchant", "closed", next_actions=(A("issue_warranty", "merchant"),))
-    dispute = an_order("d4" * 16, "merchant", "disputed", next_actions=(A("refund", "merchant"), A("accept_settlement", "merchant", primary=True)))
-    pay = an_order("e5" * 16, "buyer", "quoted", next_actions=(A("approve", "buyer", NOW + DAY, primary=True), A("cancel", "buyer")))
-    way = an_order("f6" * 16, "buyer", "shipped", next_actions=(A("release", "buyer", primary=True), A("dispute", "buyer", NOW + 9 * DAY), A("propose_settlement", "buyer")),
-                   shipments=(t.ShipmentView("Colissimo", "6A1234567890", "https://example.org/track/6A1234567890", NOW - DAY, "0x00"),))
-    done = an_order("07" * 16, "buyer", "closed", next_actions=(A("review", "buyer"), A("open_warranty_claim", "buyer")),
-                    certificates=(t.CertificateView(1, 89 * 10**18, "hEUR", NOW - DAY, NOW + 364 * DAY, "active"),))
+    dispute = an_order(
+        "d4" * 16,
+        "merchant",
+        "disputed",
+        next_actions=(A("refund", "merchant"), A("accept_settlement", "merchant", primary=True)),
+    )
+    pay = an_order(
+        "e5" * 16,
+        "buyer",
+        "quoted",
+        next_actions=(A("approve", "buyer", NOW + DAY, primary=True), A("cancel", "buyer")),
+    )
+    way = an_order(
+        "f6" * 16,
+        "buyer",
+        "shipped",
+        next_actions=(
+            A("release", "buyer", primary=True),
+            A("dispute", "buyer", NOW + 9 * DAY),
+            A("propose_settlement", "buyer"),
+        ),
+        shipments=(
+            t.ShipmentView("Colissimo", "6A1234567890", "https://example.org/track/6A1234567890", NOW - DAY, "0x00"),
+        ),
+    )
+    done = an_order(
+        "07" * 16,
+        "buyer",
+        "closed",
+        next_actions=(A("review", "buyer"), A("open_warranty_claim", "buyer")),
+        certificates=(t.CertificateView(1, 89 * 10**18, "hEUR", NOW - DAY, NOW + 364 * DAY, "active"),),
+    )
     detail = {order.order_key: order for order in (pack, ask, closed, dispute, pay, way, done)}
     line = replace(pack.lines[0], quantity=2, total=eur("178.00"))
     tokens = (t.TokenView("hEUR", "0x70", 18, 31337, "EUR", 125 * 10**18),)
-    rates = (t.RateView("colissimo", "Colissimo", eur("6.90"), 2, 3), t.RateView("relais", "Point relais", eur("4.50"), 3, 5))
+    rates = (
+        t.RateView("colissimo", "Colissimo", eur("6.90"), 2, 3),
+        t.RateView("relais", "Point relais", eur("4.50"), 3, 5),
+    )
     cart = t.CartView((t.CartStore(OTHER_STORE, "Atelier Camille", (line,), eur("178.00"), rates, tokens, True),), 2)
-    todo = t.Todo(to_pack=(pack.summary,), to_answer=(ask.summary,), disputes=(dispute.summary,), low_stock=(t.LowStock("bol-gres", "bol-gres", "Bol en grès", 2),))
+    todo = t.Todo(
+        to_pack=(pack.summary,),
+        to_answer=(ask.summary,),
+        disputes=(dispute.summary,),
+        low_stock=(t.LowStock("bol-gres", "bol-gres", "Bol en grès", 2),),
+    )
     return Counter(detail, cart, [], todo)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+
 from halle_node.trade.views import OrderSummary, Todo
 
 from ..i18n import N_, language_of, translations
@@ -82,9 +83,7 @@ def setup_steps(node: ServedNode) -> list[Step]:
     ]
 
 
-def figures(
-    request: web.Request, node: ServedNode, orders: list[OrderSummary], todo: Todo
-) -> list[tuple[Any, str]]:
+def figures(request: web.Request, node: ServedNode, orders: list[OrderSummary], todo: Todo) -> list[tuple[Any, str]]:
     say = translations(language_of(request)).gettext
     open_orders = [order for order in orders if order.status not in ("closed", "declined", "cancelled")]
     return [

@@ -6,6 +6,7 @@ import secrets
 from collections import OrderedDict
 
 from aiohttp import web
+
 from halle_node.catalog.report import ImportReport
 from halle_protocol.errors import Refused
 
@@ -61,6 +62,4 @@ async def undo(request: web.Request) -> web.Response:
 def _report_page(request: web.Request, report: ImportReport, file_id: str) -> web.Response:
     order = {verdict: place for place, verdict in enumerate(VERDICT_ORDER)}
     rows = sorted(report.rows, key=lambda row: (order.get(row.verdict, 9), row.line))
-    return admin_page(
-        request, "admin/import.html", report=report, shown_rows=rows[:SHOWN_ROWS], file_id=file_id
-    )
+    return admin_page(request, "admin/import.html", report=report, shown_rows=rows[:SHOWN_ROWS], file_id=file_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from aiohttp import web
+
 from halle_protocol.errors import HalleError
 from halle_protocol.keys import to_checksum
 
 from ..failures import describe
 from ..forms import read_form, see_other
-from ..i18n import N_, language_of, translations
+from ..i18n import N_, language_of, show_time, translations
 from ..local_pages import admin_page, here
 from ..node_access import ServedNode, node_of
 
@@ -60,16 +61,16 @@ def size(count: int) -> str:
 async def chain_facts(node: ServedNode, lang: str) -> tuple[list[tuple[str, Any]], str]:
     """What the chain says of itself, or why it says nothing."""
     say = translations(lang).gettext
-    client = node.chain.client
     try:
-        number = await client.block_number()
-        return [
-            (say(N_("Chain number")), client.chain_id),
-            (say(N_("Newest block")), number),
-            (say(N_("Escrow contract")), to_checksum(client.contracts.escrow)),
-        ], ""
+        found = await node.chain.summary()
     except HalleError as error:
         return [], describe(error, lang).title
+    return [
+        (say(N_("Chain number")), found.chain_id),
+        (say(N_("Newest block")), found.block),
+        (say(N_("Its time")), show_time(found.time, lang)),
+        (say(N_("Escrow contract")), found.escrow),
+    ], ""
 
 
 async def connect(request: web.Request) -> web.Response:

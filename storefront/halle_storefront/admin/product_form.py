@@ -58,7 +58,9 @@ def rows_of(variants: Sequence[VariantForm], stock: Mapping[str, StockLevel]) ->
     return rows
 
 
-def read_product(posted: Form, old: ProductForm, currency: str) -> tuple[ProductForm, list[VariantRow], HalleError | None]:
+def read_product(
+    posted: Form, old: ProductForm, currency: str
+) -> tuple[ProductForm, list[VariantRow], HalleError | None]:
     """The form, its lines as typed, and the first thing wrong with them. What the page does not show is kept."""
     rows = _typed_rows(posted)
     form = replace(
@@ -74,7 +76,11 @@ def read_product(posted: Form, old: ProductForm, currency: str) -> tuple[Product
         tags=tuple(tag.strip() for tag in posted.text("tags").split(",") if tag.strip()),
     )
     try:
-        return replace(form, warranty=_warranty(posted, old), variants=_variants(posted, form, rows, old, currency)), rows, None
+        return (
+            replace(form, warranty=_warranty(posted, old), variants=_variants(posted, form, rows, old, currency)),
+            rows,
+            None,
+        )
     except HalleError as error:
         return form, rows, error
 

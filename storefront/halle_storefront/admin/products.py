@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aiohttp import web
+
 from halle_node.catalog.product import KINDS, PROOFS, ProductDetail, ProductForm, ProductSummary
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError
@@ -144,9 +145,7 @@ async def restore(request: web.Request) -> web.Response:
 
 
 async def publish(request: web.Request) -> web.Response:
-    """Publish everything that changed and tell the peers."""
+    """Publish everything that changed; the node tells its peers."""
     node = node_of(request)
     result = await node.catalog.publish()
-    if result.announcement:
-        await node.network.announce(result.announcement)
     return admin_page(request, "admin/published.html", result=result)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aiohttp import web
+
 from halle_node.catalog.product import handle_of
 from halle_node.catalog.profile import RateForm, ShippingForm, ZoneForm
 from halle_protocol.errors import HalleError, Refused
@@ -102,7 +103,9 @@ async def save_shipping(request: web.Request) -> web.Response:
 
 def read_shipping(form: Form, currency: str, language: str) -> ShippingForm:
     """Lines with the same countries become one zone."""
-    columns = [form.texts(name) for name in ("countries", "rate_name", "rate_price", "rate_free", "rate_days", "rate_id")]
+    columns = [
+        form.texts(name) for name in ("countries", "rate_name", "rate_price", "rate_free", "rate_days", "rate_id")
+    ]
     zones: dict[tuple[str, ...], list[RateForm]] = {}
     for cells in zip(*columns, strict=False):
         row = RateRow(*cells)

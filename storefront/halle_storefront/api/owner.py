@@ -48,9 +48,7 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise Refused(
-            "The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json."
-        )
+        raise Refused("The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json.")
     return value
 
 
@@ -199,9 +197,7 @@ async def checkout(node: ServedNode, request: web.Request) -> Any:
 
 async def list_orders(node: ServedNode, request: web.Request) -> Any:
     query = request.query
-    return {
-        "orders": node.trade.orders(query.get("role", ""), query.get("view", "all"), query.get("query", ""))
-    }
+    return {"orders": node.trade.orders(query.get("role", ""), query.get("view", "all"), query.get("query", ""))}
 
 
 async def show_order(node: ServedNode, request: web.Request) -> Any:

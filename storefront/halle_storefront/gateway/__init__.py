@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+
 from halle_protocol import unixfs
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError

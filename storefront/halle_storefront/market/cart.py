@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aiohttp import web
+
 from halle_node.trade.views import Address, CartStore, CheckoutForm
 from halle_protocol.errors import HalleError, Refused
 

@@ -15,9 +15,7 @@ async def listing(request: web.Request) -> web.Response:
 
 
 async def order(request: web.Request) -> web.Response:
-    return market_page(
-        request, "market/order.html", order=node_of(request).trade.order(request.match_info["key"])
-    )
+    return market_page(request, "market/order.html", order=node_of(request).trade.order(request.match_info["key"]))
 
 
 async def act(request: web.Request) -> web.Response:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
+
 from halle_node.index.views import ListingView, SearchPage, StoreView
-from halle_protocol.errors import HalleError, Refused
+from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address
 
 from .. import words
-from ..forms import money, read_form, see_other
-from ..i18n import N_, language_of, translations
+from ..forms import read_form, see_other
+from ..i18n import N_, countries, language_of, translations
 from ..local_pages import PAGE_SIZE, here, market_page, page_number, paging
 from ..node_access import node_of
 from ..product_view import product_view
 
 SORTS = (
     ("relevance", N_("Best match")),
-    ("newest", N_("Newest")),
+    ("new", N_("Newest")),
     ("price", N_("Price, low to high")),
     ("-price", N_("Price, high to low")),
+    ("rating", N_("Best rated")),
 )
+FACETS = ("kind", "availability", "store", "country", "vendor", "currency")
 MAX_WORDS = 200
 SHOWN_VALUES = 8
 
@@ -32,7 +36,8 @@ async def home(request: web.Request) -> web.Response:
     sort = query.get("sort", "relevance")
     sort = sort if sort in dict(SORTS) else "relevance"
     chosen = chosen_facets(request)
-    found = await node.index.search(
+    found = await asyncio.to_thread(
+        node.index.search,
         q,
         locale=lang,
         facets=chosen,
@@ -51,48 +56,46 @@ async def home(request: web.Request) -> web.Response:
         hits=found.hits,
         total=found.total,
         facets=facet_menus(request, found, {s.store.hex(): s.name for s in node.index.stores()}),
-        price_min=query.get("min", "")[:12],
-        price_max=query.get("max", "")[:12],
         **paging(request, found.total),
     )
 
 
-def chosen_facets(request: web.Request) -> dict[str, Any]:
+def chosen_facets(request: web.Request) -> dict[str, list[str]]:
     """The filters of the address as the index takes them; what makes no sense is left out."""
     query = request.query
-    chosen: dict[str, Any] = {
-        name: query.getall(name)[:20] for name in ("kind", "store", "availability") if query.get(name)
-    }
-    currency = node_of(request).catalog.profile().currency
-    for name, key in (("min", "price_min"), ("max", "price_max")):
-        try:
-            if query.get(name, "").strip():
-                chosen[key] = money(query[name], currency).amount_minor
-        except HalleError:
-            continue
-    return chosen
+    return {name: query.getall(name)[:20] for name in FACETS if query.get(name)}
 
 
 def facet_menus(request: web.Request, found: SearchPage, names: dict[str, str]) -> list[tuple[str, str, list[Any]]]:
     say = translations(language_of(request)).gettext
-    titles = (("kind", say(N_("Kind"))), ("store", say(N_("Shop"))), ("availability", say(N_("Availability"))))
+    titles = {
+        "kind": say(N_("Kind")),
+        "availability": say(N_("Availability")),
+        "store": say(N_("Shop")),
+        "country": say(N_("Country")),
+        "vendor": say(N_("Maker")),
+        "currency": say(N_("Currency")),
+    }
     menus = []
-    for name, title in titles:
+    for name in FACETS:
         on = set(request.query.getall(name, []))
         values = [
-            (facet.value, _facet_text(name, facet.value, names, say), facet.count, facet.value in on)
+            (facet.value, _facet_text(request, name, facet.value, names), facet.count, facet.value in on)
             for facet in found.facets.get(name, ())[:SHOWN_VALUES]
         ]
-        menus.append((name, title, values if len(values) > 1 or on else []))
+        menus.append((name, titles[name], values if len(values) > 1 or on else []))
     return menus
 
 
-def _facet_text(name: str, value: str, names: dict[str, str], say: Any) -> str:
+def _facet_text(request: web.Request, name: str, value: str, names: dict[str, str]) -> str:
+    say = translations(language_of(request)).gettext
     if name == "kind":
-        return str(say(words.KINDS.get(value, value)))
+        return say(words.KINDS.get(value, value))
     if name == "availability":
-        return str(say(words.badge(words.AVAILABILITY, value).text))
-    return names.get(value.removeprefix("0x"), value)
+        return say(words.badge(words.AVAILABILITY, value).text)
+    if name == "country":
+        return dict(countries(language_of(request))).get(value, value)
+    return names.get(value, value)
 
 
 async def product(request: web.Request) -> web.Response:
@@ -121,11 +124,12 @@ async def stores(request: web.Request) -> web.Response:
 
 async def store(request: web.Request) -> web.Response:
     node, found = node_of(request), store_of(request)
-    page = await node.index.search(
+    page = await asyncio.to_thread(
+        node.index.search,
         "",
         locale=language_of(request),
-        facets={"store": ["0x" + found.store.hex()]},
-        sort="newest",
+        facets={"store": [found.store.hex()]},
+        sort="new",
         offset=(page_number(request) - 1) * PAGE_SIZE,
         limit=PAGE_SIZE,
     )

@@ -1,13 +1,15 @@
-"""The shop's pages. Whatever the catalog alone decides is rendered once per catalog and language, then served from memory."""
+"""The shop's pages: what the catalog alone decides is rendered once per catalog and language, then kept in memory."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+
 from halle_protocol import catalog as catalogs
 from halle_protocol.cid import CID
 from halle_protocol.documents import LocalText, Policy, Post, decode_document, parse_body
@@ -86,11 +88,12 @@ async def home(request: web.Request) -> web.Response:
     async def build() -> str:
         node, lang = node_of(request), language_of(request)
         q = request.query.get("q", "").strip()[:MAX_WORDS]
-        found = await node.index.search(
+        found = await asyncio.to_thread(
+            node.index.search,
             q,
             locale=lang,
-            facets={"store": ["0x" + node.keys.store_address.hex()]},
-            sort="relevance" if q else "newest",
+            facets={"store": [node.keys.store_address.hex()]},
+            sort="relevance" if q else "new",
             offset=(page_number(request) - 1) * PAGE_SIZE,
             limit=PAGE_SIZE,
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from markupsafe import Markup
+
 from halle_protocol.documents import Variant
 from halle_protocol.money import exponent
-from markupsafe import Markup
 
 from ..markup import plain_text
 from ..product_view import ProductView
