@@ -83,7 +83,11 @@ class Grant:
         Raises: RemoteProtocolError `bad-signature`, `grant-wrong-signer`.
         """
         if self._signer != self.store:
-            raise RemoteProtocolError("The grant is not signed by its store.", code="grant-wrong-signer")
+            raise RemoteProtocolError(
+                "The grant is not signed by its store.",
+                code="grant-wrong-signer",
+                hint="The store must sign a new grant.",
+            )
 
     @cached_property
     def _signer(self) -> bytes:
@@ -114,7 +118,7 @@ def sign_grant(
     try:
         return Grant.decode(signed.encode())
     except RemoteProtocolError as exc:
-        raise LocalProtocolError(exc.message, code=exc.code) from exc
+        raise LocalProtocolError(exc.message, code=exc.code, hint=exc.hint) from exc
 
 
 def authorise(
@@ -130,14 +134,26 @@ def authorise(
     if signer == store:
         return
     if grant is None or grant.operator != signer:
-        raise RemoteProtocolError(f"0x{signer.hex()} may not act for store 0x{store.hex()}.", code="not-authorised")
+        raise RemoteProtocolError(
+            f"0x{signer.hex()} may not act for store 0x{store.hex()}.",
+            code="not-authorised",
+            hint="Ask the store for a grant to this key.",
+        )
     if grant.store != store:
-        raise RemoteProtocolError("The grant is of another store.", code="grant-wrong-store")
+        raise RemoteProtocolError(
+            "The grant is of another store.", code="grant-wrong-store", hint="Fetch the grant that the head names."
+        )
     grant.verify()
     if scope not in grant.scopes:
-        raise RemoteProtocolError(f"The grant does not include {scope!r}.", code="grant-scope")
+        raise RemoteProtocolError(
+            f"The grant does not include {scope!r}.",
+            code="grant-scope",
+            hint="Ask the store for a grant with this scope.",
+        )
     if grant.sequence < min_sequence:
-        raise RemoteProtocolError("A later grant has revoked this one.", code="grant-revoked")
+        raise RemoteProtocolError(
+            "A later grant has revoked this one.", code="grant-revoked", hint="Fetch the store's newest head and grant."
+        )
     _check_time(grant, at)
 
 
@@ -146,7 +162,9 @@ def _check_time(grant: Grant, at: int | None) -> None:
         return
     code = "grant-not-yet" if at < grant.not_before else "grant-expired"
     raise RemoteProtocolError(
-        f"The grant is valid from {grant.not_before} to {grant.not_after}, not at {at}.", code=code
+        f"The grant is valid from {grant.not_before} to {grant.not_after}, not at {at}.",
+        code=code,
+        hint="Fetch the store's newest head and grant; check the clock.",
     )
 
 
@@ -154,7 +172,7 @@ def _read(value: dict[str, object]) -> Grant:
     kind = "grant"
     expect_keys(value, _KEYS, kind=kind)
     if value["type"] != TYPE:
-        raise RemoteProtocolError(f"Not a {TYPE}.", code="grant-shape")
+        raise RemoteProtocolError(f"Not a {TYPE}.", code="grant-shape", hint="The store must sign a new grant.")
     grant = Grant(
         store=take_bytes(value, "store", 20, kind=kind),
         operator=take_bytes(value, "operator", 20, kind=kind),
@@ -166,7 +184,9 @@ def _read(value: dict[str, object]) -> Grant:
         sig=take_bytes(value, "sig", 65, kind=kind),
     )
     if ZERO_ADDRESS in (grant.store, grant.operator):
-        raise RemoteProtocolError("The zero address has no key.", code="grant-shape")
+        raise RemoteProtocolError(
+            "The zero address has no key.", code="grant-shape", hint="The store must sign a new grant."
+        )
     return grant
 
 
@@ -174,5 +194,9 @@ def _read_scopes(value: object) -> tuple[str, ...]:
     """Carry scopes of the future; short, sorted and unique, so that one set has one encoding."""
     texts = isinstance(value, list) and all(isinstance(s, str) and 0 < len(s) <= 24 for s in value)
     if not isinstance(value, list) or not texts or len(value) > 12 or value != sorted(set(value)):
-        raise RemoteProtocolError("scopes must be a sorted list of distinct words.", code="grant-shape")
+        raise RemoteProtocolError(
+            "scopes must be a sorted list of distinct words.",
+            code="grant-shape",
+            hint="The store must sign a new grant.",
+        )
     return tuple(value)

@@ -76,7 +76,9 @@ class Head:
         expect_keys(value, _KEYS, kind="head")
         catalog = _link(value, "catalog")
         if value["type"] != TYPE or catalog is None:
-            raise RemoteProtocolError(f"Not a {TYPE} with a catalog.", code="head-shape")
+            raise RemoteProtocolError(
+                f"Not a {TYPE} with a catalog.", code="head-shape", hint="The store must publish a new head."
+            )
         head = Head(
             store=take_bytes(value, "store", 20, kind="head"),
             seq=take_int(value, "seq", kind="head", low=1),
@@ -88,7 +90,9 @@ class Head:
             sig=take_bytes(value, "sig", 65, kind="head"),
         )
         if not head.issued < head.expires <= head.issued + MAX_LIFE_S:
-            raise RemoteProtocolError("A head lives at most 90 days.", code="head-shape")
+            raise RemoteProtocolError(
+                "A head lives at most 90 days.", code="head-shape", hint="The store must publish a new head."
+            )
         return head
 
     def signer(self) -> bytes:
@@ -109,11 +113,21 @@ class Head:
         `bad-signature`, `not-authorised`, `grant-…`.
         """
         if (grant.cid if grant else None) != self.grant:
-            raise RemoteProtocolError("The head names another grant.", code="head-grant-mismatch")
+            raise RemoteProtocolError(
+                "The head names another grant.", code="head-grant-mismatch", hint="Fetch the grant that the head names."
+            )
         if now is not None and now > self.expires:
-            raise RemoteProtocolError(f"The head expired at {self.expires}.", code="head-expired")
+            raise RemoteProtocolError(
+                f"The head expired at {self.expires}.",
+                code="head-expired",
+                hint="Ask other peers for a newer head of this store.",
+            )
         if now is not None and self.issued > now + MAX_SKEW_S:
-            raise RemoteProtocolError(f"The head is dated {self.issued}, after now.", code="head-from-future")
+            raise RemoteProtocolError(
+                f"The head is dated {self.issued}, after now.",
+                code="head-from-future",
+                hint="Check the clocks of both sides.",
+            )
         authorise(self.signer(), self.store, grant, scope="publish", at=now, min_sequence=min_sequence)
 
 
@@ -137,7 +151,7 @@ def sign_head(
     try:
         return Head.decode(signed.encode())
     except RemoteProtocolError as exc:
-        raise LocalProtocolError(exc.message, code=exc.code) from exc
+        raise LocalProtocolError(exc.message, code=exc.code, hint=exc.hint) from exc
 
 
 @dataclass(frozen=True)
@@ -154,7 +168,9 @@ class Announcement:
         """
         data = dagcbor.encode({"head": self.head, "grant": self.grant})
         if len(data) > MAX_FRAME_BYTES:
-            raise LocalProtocolError("An announcement may have 1024 bytes.", code="announcement-too-large")
+            raise LocalProtocolError(
+                "An announcement may have 1024 bytes.", code="announcement-too-large", hint="Use a shorter grant."
+            )
         return data
 
     @staticmethod
@@ -168,7 +184,11 @@ class Announcement:
         expect_keys(value, frozenset(("head", "grant")), kind=kind)
         head, grant = value["head"], value["grant"]
         if type(head) is not bytes or not (grant is None or type(grant) is bytes):
-            raise RemoteProtocolError("head and grant must be bytes.", code="announcement-shape")
+            raise RemoteProtocolError(
+                "head and grant must be bytes.",
+                code="announcement-shape",
+                hint="The sender must follow docs/spec/07-head.md.",
+            )
         return Announcement(head, grant)
 
     def open(self) -> tuple[Head, Grant | None]:
@@ -209,5 +229,7 @@ def equivocation(a: Head, b: Head) -> bool:
 def _link(value: dict[str, Any], key: str) -> CID | None:
     item = value[key]
     if item is not None and not isinstance(item, CID):
-        raise RemoteProtocolError(f"head.{key} must be a CID.", code="head-shape")
+        raise RemoteProtocolError(
+            f"head.{key} must be a CID.", code="head-shape", hint="The store must publish a new head."
+        )
     return item

@@ -32,7 +32,9 @@ def public_of(private: bytes) -> bytes:
         return bytes(coincurve.PrivateKey(private).public_key.format(compressed=False)[1:])
     except (ValueError, TypeError) as exc:
         raise LocalProtocolError(
-            "A secp256k1 private key is 32 bytes between 1 and the group order.", code="bad-private-key"
+            "A secp256k1 private key is 32 bytes between 1 and the group order.",
+            code="bad-private-key",
+            hint="Make or restore the key again.",
         ) from exc
 
 
@@ -44,7 +46,9 @@ def address_of(private: bytes) -> bytes:
 def to_checksum(address: bytes) -> str:
     """Return the EIP-55 text of an address."""
     if len(address) != ADDRESS_BYTES:
-        raise LocalProtocolError(f"An address has 20 bytes, not {len(address)}.", code="bad-address")
+        raise LocalProtocolError(
+            f"An address has 20 bytes, not {len(address)}.", code="bad-address", hint="Copy the address again, in full."
+        )
     text = address.hex()
     nibbles = keccak256(text.encode()).hex()
     return "0x" + "".join(c.upper() if n >= "8" else c for c, n in zip(text, nibbles, strict=False))
@@ -74,5 +78,9 @@ def delivery_code_hash(code: bytes) -> bytes:
     Raises: LocalProtocolError `weak-delivery-code` under 16 bytes (128 bits).
     """
     if len(code) < 16:
-        raise LocalProtocolError("A delivery code needs at least 16 bytes.", code="weak-delivery-code")
+        raise LocalProtocolError(
+            "A delivery code needs at least 16 bytes.",
+            code="weak-delivery-code",
+            hint="Draw it with a secure random generator.",
+        )
     return keccak256(code)

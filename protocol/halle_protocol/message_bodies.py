@@ -9,7 +9,6 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator
 
-from halle_protocol.documents.listing import Sku
 from halle_protocol.documents.profile import Email, Multiaddr, PeerId, PublishedPrekey
 from halle_protocol.documents.shape import (
     Address,
@@ -25,7 +24,7 @@ from halle_protocol.documents.shape import (
     Uint256,
     UnixTime,
 )
-from halle_protocol.documents.text import Handle, Line, Name, Note, Url, Word
+from halle_protocol.documents.text import Handle, Line, Name, Note, Paragraph, Sku, Url, Word
 from halle_protocol.errors import ProtocolError
 from halle_protocol.terms import MAX_ORDER_BYTES, Terms
 
@@ -63,7 +62,7 @@ class PostalAddress(Model):
     street2: Line = ""
     region: Line = ""
     phone: Line = ""
-    note: Annotated[Note, Field(max_length=1000)] = ""
+    note: Paragraph = ""
 
 
 class RequestedLine(Model):
@@ -73,9 +72,7 @@ class RequestedLine(Model):
     handle: Handle
     sku: Sku
     quantity: Positive
-    answers: Annotated[dict[Name, Annotated[Note, Field(max_length=1000)]], Field(max_length=20)] = Field(
-        default_factory=dict
-    )
+    answers: Annotated[dict[Name, Paragraph], Field(max_length=20)] = Field(default_factory=dict)
 
 
 class ReplyRoute(Model):

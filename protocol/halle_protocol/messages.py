@@ -90,7 +90,9 @@ class Message:
             value["grant"] = self.grant.encode()
         data = dagcbor.encode(value)
         if len(data) > MAX_BYTES:
-            raise LocalProtocolError(f"A message may have {MAX_BYTES} bytes.", code="message-too-large")
+            raise LocalProtocolError(
+                f"A message may have {MAX_BYTES} bytes.", code="message-too-large", hint="Send less in one message."
+            )
         return data
 
     @staticmethod
@@ -104,7 +106,11 @@ class Message:
         body, grant = value["body"], value.get("grant")
         name = take_text(value, "type", kind=_KIND, max_chars=80)
         if not isinstance(body, dict) or not _NAME.match(name) or ("grant" in value and type(grant) is not bytes):
-            raise RemoteProtocolError("A message has a type such as order/request.", code="message-shape")
+            raise RemoteProtocolError(
+                "A message has a type such as order/request.",
+                code="message-shape",
+                hint="The sender must follow docs/spec/08-messages.md.",
+            )
         return Message(
             id=take_bytes(value, "id", 16, kind=_KIND),
             thread=take_bytes(value, "thread", 32, kind=_KIND),
@@ -123,7 +129,11 @@ class Message:
         Raises: RemoteProtocolError `message-not-for-us`, `bad-signature`, `not-authorised`, `grant-…`.
         """
         if to is not None and self.to != to:
-            raise RemoteProtocolError("The message is addressed to someone else.", code="message-not-for-us")
+            raise RemoteProtocolError(
+                "The message is addressed to someone else.",
+                code="message-not-for-us",
+                hint="Forward nothing; the sender has mixed up its recipients.",
+            )
         authorise(self._signer, self.sender, self.grant, scope="message", at=now, min_sequence=min_sequence)
 
     @cached_property
@@ -154,7 +164,7 @@ def sign_message(
         parse_message(message)
         return Message.decode(signed.encode())
     except RemoteProtocolError as exc:
-        raise LocalProtocolError(exc.message, code=exc.code) from exc
+        raise LocalProtocolError(exc.message, code=exc.code, hint=exc.hint) from exc
 
 
 def parse_message(message: Message) -> Model | None:

@@ -83,14 +83,18 @@ def price_order(
     """
     if not 0 < len(lines) <= MAX_LINES:
         code = "basket-too-large" if lines else "basket-empty"
-        raise Refused(f"An order has 1 to {MAX_LINES} lines, not {len(lines)}.", code=code)
+        raise Refused(
+            f"An order has 1 to {MAX_LINES} lines, not {len(lines)}.",
+            code=code,
+            hint="Put between 1 and 100 lines in the order.",
+        )
     priced = tuple(_price_line(*line, currency, at) for line in lines)
     subtotal = Money(sum(line.total for line in priced), currency)
     carriage = _shipping_price(lines, shipping, rate_id, country, subtotal)
     added = sum(line.tax for line in priced if not line.tax_included)
     total = subtotal + carriage + Money(added, currency)
     if total.amount_minor > MAX_SAFE_INT:
-        raise Refused("The total is too large.", code="amount-too-large")
+        raise Refused("The total is too large.", code="amount-too-large", hint="Split the order.")
     return Totals(priced, subtotal, carriage, Money(sum(line.tax for line in priced), currency), total)
 
 
@@ -126,11 +130,13 @@ def _price_line(listing: Listing, sku: str, quantity: int, currency: str, at: in
         raise Refused(
             f"{listing.handle} is sold in quantities {listing.min_quantity} to {limit}, not {quantity}.",
             code="quantity-out-of-range",
+            hint="Change the quantity.",
         )
     if variant.price.currency != currency:
         raise Refused(
             f"{listing.handle} is priced in {variant.price.currency}, the order in {currency}.",
             code="currency-mixed",
+            hint="Make one order for each currency.",
         )
     total = variant.price.amount * quantity
     tax, included = _tax(listing, total)
@@ -145,6 +151,7 @@ def _check_available(listing: Listing, variant: Variant, at: int | None) -> None
             f"{listing.handle} ({variant.sku}) is not available.",
             code="not-available",
             availability=variant.availability,
+            hint="Choose another variant, or ask the shop.",
         )
 
 
@@ -167,10 +174,12 @@ def _shipping_price(
     if not needs_shipping(lines):
         return Money(0, subtotal.currency)
     if country is None:
-        raise Refused("Goods need a delivery country.", code="no-shipping-to-country")
+        raise Refused(
+            "Goods need a delivery country.", code="no-shipping-to-country", hint="Enter the delivery country."
+        )
     quotes = available_rates(lines, shipping, country)
     if rate_id is None:
-        raise Refused("Choose how the goods are sent.", code="rate-required")
+        raise Refused("Choose how the goods are sent.", code="rate-required", hint="Choose one of the offered rates.")
     for quote in quotes:
         if quote.rate.id == rate_id:
             return quote.price
@@ -197,5 +206,5 @@ def _goods(lines: Sequence[OrderItem]) -> Money:
     currency = lines[0][0].variant(lines[0][1]).price.currency if lines else "XXX"
     amounts = [listing.variant(sku).price for listing, sku, _ in lines]
     if any(price.currency != currency for price in amounts):
-        raise Refused("One order has one currency.", code="currency-mixed")
+        raise Refused("One order has one currency.", code="currency-mixed", hint="Make one order for each currency.")
     return Money(sum(price.amount * line[2] for price, line in zip(amounts, lines, strict=True)), currency)

@@ -80,7 +80,11 @@ class Envelope:
             {"type": ENVELOPE_TYPE, "to": self.to, "prekey": self.prekey_id, "ciphertext": self.ciphertext}
         )
         if len(data) > MAX_ENVELOPE_BYTES:
-            raise LocalProtocolError(f"An envelope may have {MAX_ENVELOPE_BYTES} bytes.", code="envelope-too-large")
+            raise LocalProtocolError(
+                f"An envelope may have {MAX_ENVELOPE_BYTES} bytes.",
+                code="envelope-too-large",
+                hint="Send less in one message.",
+            )
         return data
 
     @staticmethod
@@ -94,7 +98,11 @@ class Envelope:
         expect_keys(value, frozenset(("type", "to", "prekey", "ciphertext")), kind=kind)
         sealed = value["ciphertext"]
         if value["type"] != ENVELOPE_TYPE or type(sealed) is not bytes or not sealed:
-            raise RemoteProtocolError(f"Not a {ENVELOPE_TYPE}.", code="envelope-shape")
+            raise RemoteProtocolError(
+                f"Not a {ENVELOPE_TYPE}.",
+                code="envelope-shape",
+                hint="The sender must follow docs/spec/08-messages.md.",
+            )
         to = take_bytes(value, "to", 20, kind=kind)
         return Envelope(to, take_text(value, "prekey", kind=kind, max_chars=64), sealed)
 
@@ -107,7 +115,11 @@ def generate_keypair(seed: bytes, suite: str = HYBRID) -> tuple[bytes, bytes]:
     """
     _check_suite(suite)
     if len(seed) != SEED_BYTES:
-        raise LocalProtocolError(f"A key seed has 32 bytes, not {len(seed)}.", code="bad-seed")
+        raise LocalProtocolError(
+            f"A key seed has 32 bytes, not {len(seed)}.",
+            code="bad-seed",
+            hint="Draw 32 bytes from a secure random generator.",
+        )
     if suite == X25519:
         return seed, X25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
     kem, dh = _expand(seed)
@@ -145,7 +157,9 @@ def seal(plaintext: bytes, prekey: Prekey, info: bytes) -> bytes:
     try:
         return _ENGINES[prekey.suite].encrypt(_pad(plaintext), key, info)
     except ValueError as exc:  # a low-order X25519 point
-        raise RemoteProtocolError("The prekey cannot be sealed to.", code="bad-prekey") from exc
+        raise RemoteProtocolError(
+            "The prekey cannot be sealed to.", code="bad-prekey", hint="The recipient must publish new prekeys."
+        ) from exc
 
 
 def unseal(ciphertext: bytes, private: bytes, suite: str, info: bytes) -> bytes:
@@ -191,6 +205,7 @@ def _pad(plaintext: bytes) -> bytes:
     raise LocalProtocolError(
         f"A message may have {MAX_PLAINTEXT_BYTES} bytes; this one has {len(plaintext)}.",
         code="plaintext-too-large",
+        hint="Publish large content as blocks and send its CID.",
     )
 
 
@@ -214,12 +229,16 @@ def _public_key(prekey: Prekey) -> Any:
         kem = MLKEM768PublicKey.from_public_bytes(prekey.public[:1184])
         return MLKEM768X25519PublicKey(kem, X25519PublicKey.from_public_bytes(prekey.public[1184:]))
     except ValueError as exc:
-        raise RemoteProtocolError("The prekey is malformed.", code="bad-prekey") from exc
+        raise RemoteProtocolError(
+            "The prekey is malformed.", code="bad-prekey", hint="The recipient must publish new prekeys."
+        ) from exc
 
 
 def _check_suite(suite: str) -> None:
     if suite not in SUITES:
-        raise LocalProtocolError(f"Unknown sealing suite {suite!r}.", code="suite-unknown")
+        raise LocalProtocolError(
+            f"Unknown sealing suite {suite!r}.", code="suite-unknown", hint="Choose another prekey of the recipient."
+        )
 
 
 def _failed() -> RemoteProtocolError:

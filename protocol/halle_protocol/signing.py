@@ -38,7 +38,7 @@ TYPES: dict[str, str] = {
 
 SIGNATURE_BYTES = 65
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_HALF_ORDER = _ORDER // 2
+_HALF_ORDER = (_ORDER // 2).to_bytes(32, "big")
 _Encoder = Callable[[Any], bytes]
 
 
@@ -47,7 +47,9 @@ def _uint(bits: int) -> _Encoder:
 
     def encode(value: int) -> bytes:
         if not 0 <= value < limit:
-            raise LocalProtocolError(f"{value} does not fit uint{bits}.", code="out-of-range")
+            raise LocalProtocolError(
+                f"{value} does not fit uint{bits}.", code="out-of-range", hint="Check the value before signing."
+            )
         return value.to_bytes(32, "big")
 
     return encode
@@ -58,7 +60,11 @@ def _fixed(size: int) -> _Encoder:
 
     def encode(value: bytes) -> bytes:
         if len(value) != size:
-            raise LocalProtocolError(f"bytes{size} cannot hold {len(value)} bytes.", code="out-of-range")
+            raise LocalProtocolError(
+                f"bytes{size} cannot hold {len(value)} bytes.",
+                code="out-of-range",
+                hint="Check the value before signing.",
+            )
         return value + padding
 
     return encode
@@ -70,7 +76,9 @@ def _bool(value: bool) -> bytes:
 
 def _address(value: bytes) -> bytes:
     if len(value) != 20:
-        raise LocalProtocolError(f"An address has 20 bytes, not {len(value)}.", code="bad-address")
+        raise LocalProtocolError(
+            f"An address has 20 bytes, not {len(value)}.", code="bad-address", hint="Copy the address again, in full."
+        )
     return bytes(12) + value
 
 
@@ -150,7 +158,11 @@ def sign(private: bytes, digest: bytes) -> bytes:
     try:
         signature = coincurve.PrivateKey(private).sign_recoverable(digest, hasher=None)
     except (ValueError, TypeError) as exc:
-        raise LocalProtocolError("Signing needs a 32-byte key and a 32-byte digest.", code="bad-private-key") from exc
+        raise LocalProtocolError(
+            "Signing needs a 32-byte key and a 32-byte digest.",
+            code="bad-private-key",
+            hint="Make or restore the key again.",
+        ) from exc
     return bytes(signature[:64]) + bytes([27 + signature[64]])
 
 
@@ -161,7 +173,7 @@ def recover(digest: bytes, signature: bytes) -> bytes:
     """
     if len(signature) != SIGNATURE_BYTES or signature[64] not in (27, 28):
         raise _bad("It must be 65 bytes ending in 27 or 28.")
-    if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
+    if signature[32:64] > _HALF_ORDER:
         raise _bad("Its s is in the upper half; the malleable twin of a signature is refused.")
     compact = signature[:64] + bytes([signature[64] - 27])
     try:
@@ -172,4 +184,6 @@ def recover(digest: bytes, signature: bytes) -> bytes:
 
 
 def _bad(why: str) -> RemoteProtocolError:
-    return RemoteProtocolError(f"The signature is not valid. {why}", code="bad-signature")
+    return RemoteProtocolError(
+        f"The signature is not valid. {why}", code="bad-signature", hint="Its author must sign again."
+    )

@@ -27,7 +27,7 @@ from halle_protocol.documents.shape import (
     Positive,
     UnixTime,
 )
-from halle_protocol.documents.text import Handle, Wide, Word
+from halle_protocol.documents.text import Handle, Sku, Wide, Word
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 from halle_protocol.keys import NO_CODE, ZERO_ADDRESS, keccak256
 from halle_protocol.signing import escrow_domain, recover, sign, struct_hash, typed_digest
@@ -77,7 +77,12 @@ class Terms:
         """
         for name, good in _checks(self):
             if not good:
-                raise LocalProtocolError(f"Terms.{name} is out of range.", code="terms-invalid", field=name)
+                raise LocalProtocolError(
+                    f"Terms.{name} is out of range.",
+                    code="terms-invalid",
+                    field=name,
+                    hint="Correct the terms and sign them again.",
+                )
 
     def struct_hash(self) -> bytes:
         """Return the EIP-712 hashStruct."""
@@ -94,7 +99,9 @@ class Terms:
         """
         actual = self.buyer if self.buyer != ZERO_ADDRESS else buyer
         if not actual or actual == ZERO_ADDRESS:
-            raise LocalProtocolError("These terms are open to any buyer; name one.", code="buyer-unknown")
+            raise LocalProtocolError(
+                "These terms are open to any buyer; name one.", code="buyer-unknown", hint="Pass the buyer's address."
+            )
         return keccak256(self.digest(chain_id, escrow) + bytes(12) + actual)
 
     def as_tuple(self) -> tuple[Any, ...]:
@@ -112,15 +119,17 @@ class Terms:
         Raises: RemoteProtocolError `terms-invalid`, `terms-shape`.
         """
         if not isinstance(body, dict):
-            raise RemoteProtocolError("Terms are a map.", code="terms-shape")
+            raise RemoteProtocolError("Terms are a map.", code="terms-shape", hint="Ask the merchant for a new quote.")
         expect_keys(body, _NAMES, kind="terms")
         amount = body["amount"]
         if not isinstance(amount, str) or not _AMOUNT.match(amount):
-            raise RemoteProtocolError("Terms.amount is decimal text.", code="terms-invalid")
+            raise RemoteProtocolError(
+                "Terms.amount is decimal text.", code="terms-invalid", hint="Correct the terms and sign them again."
+            )
         try:
             return Terms(**(body | {"amount": int(amount)}))
         except LocalProtocolError as exc:
-            raise RemoteProtocolError(exc.message, code=exc.code) from exc
+            raise RemoteProtocolError(exc.message, code=exc.code, hint=exc.hint) from exc
 
 
 _AMOUNT = re.compile(r"[1-9][0-9]{0,38}\Z", re.ASCII)
@@ -205,7 +214,7 @@ class OrderLine(Model):
 
     listing: Link
     handle: Handle
-    sku: Annotated[str, Field(strict=True, min_length=1, max_length=120)]
+    sku: Sku
     title: Wide = ""
     quantity: Positive
     unit: Count
@@ -251,7 +260,9 @@ class OrderDocument(Model):
         """
         data = dagcbor.encode(self.to_body() | {"type": ORDER_TYPE})
         if len(data) > MAX_ORDER_BYTES:
-            raise LocalProtocolError("An order document may have 64 KiB.", code="order-too-large")
+            raise LocalProtocolError(
+                "An order document may have 64 KiB.", code="order-too-large", hint="Split the order."
+            )
         return data
 
     @staticmethod
@@ -265,7 +276,9 @@ class OrderDocument(Model):
         goods = sum(line.total for line in document.lines)
         exact = all(line.unit * line.quantity == line.total for line in document.lines)
         if not exact or goods != document.subtotal or goods + document.shipping + added != document.total:
-            raise RemoteProtocolError("The order document does not add up.", code="order-sum")
+            raise RemoteProtocolError(
+                "The order document does not add up.", code="order-sum", hint="Ask the merchant for a new quote."
+            )
         return document
 
 
@@ -281,12 +294,20 @@ def check_binding(terms: Terms, order_document: bytes) -> OrderDocument:
     codes.
     """
     if terms.order_hash != order_hash(order_document):
-        raise RemoteProtocolError("The terms are about another order document.", code="order-hash-mismatch")
+        raise RemoteProtocolError(
+            "The terms are about another order document.",
+            code="order-hash-mismatch",
+            hint="Ask the merchant for a new quote.",
+        )
     document = OrderDocument.decode(order_document)
     pairs = [(document.merchant, terms.merchant), (document.token, terms.token)]
     pairs += [] if terms.buyer == ZERO_ADDRESS else [(document.buyer, terms.buyer)]
     if any(a != b for a, b in pairs):
-        raise RemoteProtocolError("Terms and order name other parties or tokens.", code="order-terms-mismatch")
+        raise RemoteProtocolError(
+            "Terms and order name other parties or tokens.",
+            code="order-terms-mismatch",
+            hint="Ask the merchant for a new quote.",
+        )
     return document
 
 

@@ -22,11 +22,13 @@ def decode_map(data: bytes, *, kind: str, max_bytes: int) -> dict[str, Any]:
     """
     if len(data) > max_bytes:
         raise RemoteProtocolError(
-            f"A {kind} may have {max_bytes} bytes; this one has {len(data)}.", code=f"{kind}-too-large"
+            f"A {kind} may have {max_bytes} bytes; this one has {len(data)}.",
+            code=f"{kind}-too-large",
+            hint="Its sender must make it smaller.",
         )
     value = dagcbor.decode(data, max_bytes=max_bytes)
     if not isinstance(value, dict):
-        raise RemoteProtocolError(f"A {kind} is a map.", code=f"{kind}-shape")
+        raise _shape(kind, f"A {kind} is a map.")
     return value
 
 
@@ -39,17 +41,14 @@ def expect_keys(
     """
     missing, unknown = keys - value.keys(), value.keys() - keys - optional
     if missing or unknown:
-        raise RemoteProtocolError(
-            f"A {kind} has other fields: missing {sorted(missing)[:8]}, unknown {sorted(unknown)[:8]}.",
-            code=f"{kind}-shape",
-        )
+        raise _shape(kind, f"A {kind} has other fields: missing {sorted(missing)[:8]}, unknown {sorted(unknown)[:8]}.")
 
 
 def take_bytes(value: Mapping[str, Any], key: str, size: int, *, kind: str) -> bytes:
     """Return exactly `size` bytes."""
     item = value[key]
     if type(item) is not bytes or len(item) != size:
-        raise RemoteProtocolError(f"{kind}.{key} must be {size} bytes.", code=f"{kind}-shape")
+        raise _shape(kind, f"{kind}.{key} must be {size} bytes.")
     return item
 
 
@@ -57,7 +56,7 @@ def take_int(value: Mapping[str, Any], key: str, *, kind: str, low: int = 0, hig
     """Return an integer between `low` and `high`, both included."""
     item = value[key]
     if type(item) is not int or not low <= item <= high:
-        raise RemoteProtocolError(f"{kind}.{key} must be an integer {low}…{high}.", code=f"{kind}-shape")
+        raise _shape(kind, f"{kind}.{key} must be an integer {low}…{high}.")
     return item
 
 
@@ -65,5 +64,9 @@ def take_text(value: Mapping[str, Any], key: str, *, kind: str, max_chars: int) 
     """Return a non-empty text of at most `max_chars` characters."""
     item = value[key]
     if type(item) is not str or not 0 < len(item) <= max_chars:
-        raise RemoteProtocolError(f"{kind}.{key} must be 1…{max_chars} characters.", code=f"{kind}-shape")
+        raise _shape(kind, f"{kind}.{key} must be 1…{max_chars} characters.")
     return item
+
+
+def _shape(kind: str, message: str) -> RemoteProtocolError:
+    return RemoteProtocolError(message, code=f"{kind}-shape", hint="Its sender must follow docs/spec.")

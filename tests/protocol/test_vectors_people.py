@@ -53,6 +53,7 @@ def from_dag_json(value: Any) -> Any:
 def refusal(call: Callable[[], object]) -> str:
     with pytest.raises(RemoteProtocolError) as caught:
         call()
+    assert caught.value.hint
     return caught.value.code
 
 

@@ -26,7 +26,7 @@ from halle_protocol.documents.shape import (
     Title,
     UnixTime,
 )
-from halle_protocol.documents.text import Handle, Line, Name, Note, Url, Word
+from halle_protocol.documents.text import Handle, Line, Name, Note, Paragraph, Sku, Url, Wide, Word
 from halle_protocol.errors import Refused
 
 KINDS = ("physical", "digital", "service", "course", "rental", "request")
@@ -35,7 +35,6 @@ ORDERABLE = ("in_stock", "backorder", "preorder")
 MAX_VARIANTS = 100
 MAX_MEDIA = 50
 
-Sku = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Mime = Annotated[str, StringConstraints(strict=True, max_length=80, pattern=r"^[a-z]+/[a-z0-9.+-]+$")]
 Pixels = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 Kind = Literal["physical", "digital", "service", "course", "rental", "request"]
@@ -105,7 +104,7 @@ class Variant(Model):
 class Category(Model):
     """A place in a taxonomy."""
 
-    value: Annotated[str, Field(strict=True, max_length=300)]
+    value: Wide
     taxonomy: Word = "shop"
 
 
@@ -153,8 +152,8 @@ class Deliverable(Model):
 class Safety(Model):
     """Product safety facts (EU GPSR): who made it, who answers for it in the EU, warnings."""
 
-    manufacturer: Annotated[str, Field(strict=True, max_length=1000)] = ""
-    responsible_person: Annotated[str, Field(strict=True, max_length=1000)] = ""
+    manufacturer: Paragraph = ""
+    responsible_person: Paragraph = ""
     warnings: ShortText | None = None
 
 
@@ -200,9 +199,7 @@ class Listing(Model):
     categories: Annotated[tuple[Category, ...], Field(max_length=10)] = ()
     collections: Annotated[tuple[Handle, ...], Field(max_length=50)] = ()
     tags: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
-    attributes: Annotated[dict[Name, Annotated[str, Field(strict=True, max_length=1000)]], Field(max_length=100)] = (
-        Field(default_factory=dict)
-    )
+    attributes: Annotated[dict[Name, Paragraph], Field(max_length=100)] = Field(default_factory=dict)
     tax: Tax | None = None
     shipping: Link | None = None
     warranty: WarrantyOffer | None = None

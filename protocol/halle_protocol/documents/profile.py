@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from halle_protocol.documents.shape import (
     Address,
@@ -23,13 +23,17 @@ from halle_protocol.documents.shape import (
     Seconds,
     UnixTime,
 )
-from halle_protocol.documents.text import Line, Name, Url, Word
+from halle_protocol.documents.text import Line, Name, Url, Word, check_line
 from halle_protocol.keys import ZERO_ADDRESS
 from halle_protocol.sealing import SUITES, Prekey
 
 PeerId = Annotated[str, StringConstraints(strict=True, max_length=80, pattern=r"^[1-9A-HJ-NP-Za-km-z]*$")]
 Multiaddr = Annotated[str, StringConstraints(strict=True, max_length=300, pattern=r"^/[!-~]+$")]
-Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=r"^[^\s@<>\"]+@[^\s@<>\"]+$")]
+Email = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=254, pattern=r"^[^\s@<>\"]+@[^\s@<>\"]+$"),
+    AfterValidator(check_line),
+]
 
 
 class PublishedPrekey(Model):

@@ -109,7 +109,10 @@ class Model(BaseModel):
             first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(str(part)[:60] for part in first["loc"][:8]) or cls.__name__
             raise RemoteProtocolError(
-                f"{cls.__name__}: {where}: {first['msg'][:200]}", code="body-invalid", field=where
+                f"{cls.__name__}: {where}: {first['msg'][:200]}",
+                code="body-invalid",
+                field=where,
+                hint="Its author must correct this field and sign again.",
             ) from exc
 
 

@@ -93,7 +93,9 @@ def decode_document(data: bytes) -> SignedDocument:
     type_name, body = value["type"], value["body"]
     if not isinstance(type_name, str) or not _TYPE.match(type_name) or not isinstance(body, dict):
         raise RemoteProtocolError(
-            "A document has a type such as halle/listing/1 and a map as body.", code="document-shape"
+            "A document has a type such as halle/listing/1 and a map as body.",
+            code="document-shape",
+            hint="Its store must follow docs/spec/06-documents.md.",
         )
     store = take_bytes(value, "store", 20, kind=kind)
     seq = take_int(value, "seq", kind=kind, low=1, high=MAX_INT)

@@ -73,4 +73,6 @@ Url = Annotated[
     AfterValidator(check_line),
 ]
 Handle = Annotated[str, StringConstraints(strict=True, max_length=120, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Sku = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=120), AfterValidator(check_line)]
+Paragraph = Annotated[str, StringConstraints(strict=True, max_length=1000), AfterValidator(check_text)]
 Note = Annotated[str, StringConstraints(strict=True, max_length=4000), AfterValidator(check_text)]
