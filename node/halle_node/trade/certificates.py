@@ -54,6 +54,8 @@ _WORDS = {
 
 def _status(events: list[Any]) -> str:
     known = [_WORDS[event.name] for event in events if event.name in _WORDS]
+    if known[-2:] == ["paid", "expired"]:
+        return "paid"  # the payout used up the cover, and that ends the certificate
     return known[-1] if known else "announced"
 
 
