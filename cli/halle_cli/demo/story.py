@@ -312,11 +312,11 @@ class Market:
         self._move(
             deal, "Camille", "issue_warranty", "backs it with a funded warranty of two years", days=730
         )
-        order = self._seen(deal, self.noe, "Noé holds the certificate", lambda order: order["certificates"])
-        self.stage.fact("certificate", f"number {order['certificates'][0]['certificate_id']}")
+        order = self._seen(deal, self.noe, "Noé holds the certificate", _certificate_is("active"))
+        self.stage.fact("certificate", f"ERC-721 token {order['certificates'][0]['certificate_id']:x}"[:40] + "…")
         self._move(deal, "Noé", "open_warranty_claim", "claims: a seam has opened", text="Couture ouverte.")
         self._move(deal, "Camille", "accept_warranty_claim", "accepts; the bond pays")
-        order = self._seen(deal, self.noe, "the claim is paid", _claim_is_paid)
+        order = self._seen(deal, self.noe, "the claim is paid", _certificate_is("paid"))
         _show_last_tx(self.stage, order)
 
     def offline_order(self) -> None:
@@ -394,8 +394,8 @@ def _totals(report: Json) -> str:
     return ", ".join(f"{count} {name}" for name, count in report["totals"].items())
 
 
-def _claim_is_paid(order: Json) -> bool:
-    return any(certificate["status"] == "paid" for certificate in order["certificates"])
+def _certificate_is(status: str) -> Callable[[Json], bool]:
+    return lambda order: any(certificate["status"] == status for certificate in order["certificates"])
 
 
 def _show_last_tx(stage: Stage, order: Json) -> None:
