@@ -143,6 +143,10 @@ def authorise(
         raise RemoteProtocolError(
             "The grant is of another store.", code="grant-wrong-store", hint="Fetch the grant that the head names."
         )
+    _check_reach(grant, scope, at, min_sequence)
+
+
+def _check_reach(grant: Grant, scope: str, at: int | None, min_sequence: int) -> None:
     grant.verify()
     if scope not in grant.scopes:
         raise RemoteProtocolError(
