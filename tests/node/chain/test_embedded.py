@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -183,6 +185,40 @@ def test_a_changed_transaction_stops_the_chain(service: ChainService, tmp_path: 
     with pytest.raises(Refused) as caught:
         ChainService(tmp_path, lambda: 0)
     assert caught.value.code == "chain-journal-corrupt"
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from halle_node.chain.embedded.service import ChainService
+from halle_protocol.errors import Unavailable
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+chain = ChainService(Path(sys.argv[1]), lambda: 1_700_000_000)
+size = (Path(sys.argv[1]) / "chain.jsonl").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
+try:
+    for _ in range(10):
+        chain.mine()
+except Unavailable as error:
+    print(error.code, chain.evm.head.number)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+chain.mine()
+print(chain.evm.head.hash.hex())
+chain.close()
+"""
+
+
+def test_full_disk_refuses_the_block_and_harms_nothing(service: ChainService, tmp_path: Path) -> None:
+    number = service.evm.head.number
+    service.close()
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    code, at, head = ran.stdout.split()
+    assert (code, int(at)) == ("disk-full", number)
+    again = ChainService(tmp_path, lambda: 0)
+    assert (again.evm.head.hash.hex(), again.evm.head.number) == (head, number + 1)
+    again.close()
 
 
 def test_one_folder_serves_one_chain(service: ChainService, tmp_path: Path) -> None:

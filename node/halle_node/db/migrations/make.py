@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from halle_node.db.engine import open_database
-from halle_node.db.migrations import alembic_config, revisions
+from halle_node.db.engine import Database
+from halle_node.db.migrations import alembic_config, revisions, upgrade
 
 
 def make(subject: str) -> None:
@@ -25,8 +25,10 @@ def make(subject: str) -> None:
         command.revision(alembic_config(connection), subject, autogenerate=True, rev_id=number)
 
     with tempfile.TemporaryDirectory() as folder:
-        database = open_database(Path(folder) / "empty.db")
+        database = Database(Path(folder) / "empty.db")
         try:
+            if revisions():
+                upgrade(database)
             database.write_blocking(write)
         finally:
             database.close()
