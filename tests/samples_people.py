@@ -67,9 +67,7 @@ def variant(sku: str, size: str, amount: int, **changes: Any) -> Variant:
 
 def shipping() -> Shipping:
     """Return two zones: France, and everywhere else."""
-    letter = Rate(
-        id="letter", name=LocalText.of("Letter"), price=Price(amount=500, currency="EUR"), max_weight_g=400
-    )
+    letter = Rate(id="letter", name=LocalText.of("Letter"), price=Price(amount=500, currency="EUR"), max_weight_g=400)
     parcel = Rate(
         id="parcel",
         name=LocalText.of("Parcel"),
@@ -77,9 +75,7 @@ def shipping() -> Shipping:
         free_over=Price(amount=10_000, currency="EUR"),
     )
     world = Rate(id="world", name=LocalText.of("World"), price=Price(amount=2500, currency="EUR"))
-    return Shipping(
-        zones=[Zone(countries=["FR"], rates=[letter, parcel]), Zone(countries=["*"], rates=[world])]
-    )
+    return Shipping(zones=[Zone(countries=["FR"], rates=[letter, parcel]), Zone(countries=["*"], rates=[world])])
 
 
 def listing_cid() -> CID:
@@ -147,9 +143,7 @@ def terms(**changes: Any) -> Terms:
     return bind(replace(made, **changes), order_document().encode())
 
 
-def message(
-    private: bytes, type: str, body: Any, *, at: int = NOW, number: int = 0, **changes: Any
-) -> Message:
+def message(private: bytes, type: str, body: Any, *, at: int = NOW, number: int = 0, **changes: Any) -> Message:
     """Return a signed message between merchant and buyer; `number` makes its id."""
     sender = address_of(private)
     fields: dict[str, Any] = {

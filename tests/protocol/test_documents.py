@@ -53,9 +53,7 @@ from samples_people import (
 )
 
 
-def _signed(
-    body: Any = None, *, key: bytes = MERCHANT_KEY, type: str = LISTING, seq: int = 1
-) -> SignedDocument:
+def _signed(body: Any = None, *, key: bytes = MERCHANT_KEY, type: str = LISTING, seq: int = 1) -> SignedDocument:
     return sign_document(key, type, MERCHANT, seq, NOW, listing() if body is None else body)
 
 
@@ -113,9 +111,7 @@ def test_document_reads_back_with_the_same_bytes_cid_and_signer() -> None:
     seq=st.sampled_from([1, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**63 - 1]),
     issued=st.integers(min_value=0, max_value=2**63 - 1),
     kind=st.sampled_from(["a/b/1", "halle/listing/1", "example.org/a-rather-long-type-name-for-rentals/99"]),
-    body=st.dictionaries(
-        st.text(max_size=6), st.one_of(st.integers(0, 2**40), st.text(max_size=6)), max_size=5
-    ),
+    body=st.dictionaries(st.text(max_size=6), st.one_of(st.integers(0, 2**40), st.text(max_size=6)), max_size=5),
 )
 def test_body_hash_is_of_the_canonical_body_wherever_it_stands(
     seq: int, issued: int, kind: str, body: dict[str, Any]
@@ -138,9 +134,7 @@ def test_document_by_an_operator_verifies_with_the_grant() -> None:
         (NOW, {"scopes": ["quote"]}, "grant-scope"),
     ],
 )
-def test_document_by_an_operator_is_refused_without_authority(
-    at: int, changes: dict[str, Any], code: str
-) -> None:
+def test_document_by_an_operator_is_refused_without_authority(at: int, changes: dict[str, Any], code: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         verify_document(_signed(key=OPERATOR_KEY), grant(**changes), at)
     assert caught.value.code == code
@@ -381,9 +375,7 @@ def test_refusal_names_the_field_and_hides_the_value() -> None:
 @given(
     st.sampled_from(sorted(MODELS)),
     st.recursive(
-        st.one_of(
-            st.none(), st.booleans(), st.integers(0, 2**40), st.text(max_size=5), st.binary(max_size=5)
-        ),
+        st.one_of(st.none(), st.booleans(), st.integers(0, 2**40), st.text(max_size=5), st.binary(max_size=5)),
         lambda inner: st.one_of(
             st.lists(inner, max_size=3),
             st.dictionaries(

@@ -67,9 +67,7 @@ def test_authority_skips_the_clock_when_a_head_vouches() -> None:
 @pytest.mark.parametrize("field", ["operator", "peer_id", "scopes", "not_after", "sequence", "store"])
 def test_grant_is_refused_when_a_signed_field_changed(field: str) -> None:
     made = grant()
-    value = {"operator": STRANGER, "peer_id": "12D3x", "scopes": ("publish",), "store": STRANGER}.get(
-        field, 99
-    )
+    value = {"operator": STRANGER, "peer_id": "12D3x", "scopes": ("publish",), "store": STRANGER}.get(field, 99)
     with pytest.raises(RemoteProtocolError) as caught:
         Grant.decode(replace(made, **{field: value}).encode())
     assert caught.value.code == "grant-wrong-signer"

@@ -37,9 +37,7 @@ def test_checksum_text_reads_back(address: bytes) -> None:
     assert parse_address(text) == parse_address(text.lower()) == address
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0x", "0x" + "0" * 39, "0x" + "g" * 40, "1" * 42, "0x" + "0" * 40 + "\n"]
-)
+@pytest.mark.parametrize("text", ["", "0x", "0x" + "0" * 39, "0x" + "g" * 40, "1" * 42, "0x" + "0" * 40 + "\n"])
 def test_address_text_is_refused_when_malformed(text: str) -> None:
     with pytest.raises(RemoteProtocolError, match="not an address") as caught:
         parse_address(text)
@@ -48,9 +46,7 @@ def test_address_text_is_refused_when_malformed(text: str) -> None:
 
 def test_address_text_is_refused_when_one_letter_has_the_wrong_case() -> None:
     text = to_checksum(bytes.fromhex("fb6916095ca1df60bb79ce92ce3ea74c37c5d359"))
-    swapped = (
-        text[:-1] + text[-1].swapcase() if text[-1].isalpha() else text[:2] + text[2].swapcase() + text[3:]
-    )
+    swapped = text[:-1] + text[-1].swapcase() if text[-1].isalpha() else text[:2] + text[2].swapcase() + text[3:]
     with pytest.raises(RemoteProtocolError, match="checksum"):
         parse_address(swapped)
 

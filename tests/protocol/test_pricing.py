@@ -14,9 +14,7 @@ from halle_protocol.pricing import OrderItem, available_rates, price_order
 from samples_people import NOW, listing, shipping, variant
 
 
-def _price(
-    lines: list[OrderItem], rate: str | None = "parcel", country: str | None = "FR", **more: Any
-) -> Any:
+def _price(lines: list[OrderItem], rate: str | None = "parcel", country: str | None = "FR", **more: Any) -> Any:
     return price_order(lines, shipping(), rate, country, "EUR", **more)
 
 
@@ -54,9 +52,7 @@ def test_included_tax_is_shown_and_added_tax_is_charged() -> None:
     included=st.booleans(),
 )
 def test_tax_is_within_half_a_minor_unit(amount: int, rate: int, quantity: int, included: bool) -> None:
-    item = listing(
-        variants=[variant("A", "S", amount)], tax=Tax(rate_bps=rate, included=included), kind="digital"
-    )
+    item = listing(variants=[variant("A", "S", amount)], tax=Tax(rate_bps=rate, included=included), kind="digital")
     totals = price_order([(item, "A", quantity)], None, None, None, "EUR")
     base = 10_000 + rate if included else 10_000
     assert abs(2 * totals.tax.amount_minor * base - 2 * amount * quantity * rate) <= base
