@@ -44,25 +44,17 @@ class Config(BaseModel):
         json_schema_extra={"unit": "folder"},
     )
     name: str = setting("", "Name of the store, used when a new home is made.", max_length=120)
-    language: str = setting(
-        "en", "Main language of the shop.", unit="BCP 47", pattern=r"^[A-Za-z0-9-]{2,35}$"
-    )
+    language: str = setting("en", "Main language of the shop.", unit="BCP 47", pattern=r"^[A-Za-z0-9-]{2,35}$")
     country: str = setting("FR", "Country the store sells from.", unit="ISO 3166", pattern=r"^[A-Z]{2}$")
     currency: str = setting("EUR", "Currency of the store's prices.", unit="ISO 4217", pattern=r"^[A-Z]{3}$")
     web_host: str = setting(
         "127.0.0.1", "Address the public shop listens on; admin and market stay on 127.0.0.1.", unit="address"
     )
-    local_port: int = setting(
-        8480, "Port of admin and market; 0 takes a free one.", unit="port", ge=0, le=65535
-    )
-    shop_port: int = setting(
-        8481, "Port of the public shop; 0 takes a free one.", unit="port", ge=0, le=65535
-    )
+    local_port: int = setting(8480, "Port of admin and market; 0 takes a free one.", unit="port", ge=0, le=65535)
+    shop_port: int = setting(8481, "Port of the public shop; 0 takes a free one.", unit="port", ge=0, le=65535)
     shop_url: str = setting("", "Public address of the shop, when a proxy serves it.", unit="URL")
     listen_host: str = setting("127.0.0.1", "Address the peer-to-peer host listens on.", unit="address")
-    p2p_port: int = setting(
-        4480, "Port of the peer-to-peer host; 0 takes a free one.", unit="port", ge=0, le=65535
-    )
+    p2p_port: int = setting(4480, "Port of the peer-to-peer host; 0 takes a free one.", unit="port", ge=0, le=65535)
     announce_addrs: tuple[str, ...] = setting(
         (), "Addresses to tell other peers, when they differ from the ones listened on.", unit="multiaddrs"
     )
@@ -70,18 +62,14 @@ class Config(BaseModel):
     mdns: bool = setting(False, "Find peers on the local network.", unit="yes/no")
     rpc_url: str = setting("", "EVM JSON-RPC endpoint; empty starts the embedded chain.", unit="URL")
     chain_id: int = setting(0, "Chain the endpoint must be on; 0 accepts any.", unit="chain id", ge=0)
-    chain_port: int = setting(
-        8545, "Port of the embedded chain; 0 takes a free one.", unit="port", ge=0, le=65535
-    )
+    chain_port: int = setting(8545, "Port of the embedded chain; 0 takes a free one.", unit="port", ge=0, le=65535)
     confirmations_safe: int = setting(2, "Blocks until a chain event counts as safe.", unit="blocks", ge=0)
     confirmations_final: int = setting(12, "Blocks until a chain event counts as final.", unit="blocks", ge=0)
     password: SecretStr = setting(
         SecretStr(""), "Password that unlocks the store key; only from the environment.", unit="text"
     )
     password_file: Path | None = setting(None, "File whose first line is the password.", unit="file")
-    scrypt_n: int = setting(
-        2**18, "Cost of the key store's password hash.", unit="power of two", ge=2, le=2**22
-    )
+    scrypt_n: int = setting(2**18, "Cost of the key store's password hash.", unit="power of two", ge=2, le=2**22)
     prekey_days: int = setting(7, "Age at which a new prekey is made.", unit="days", ge=1, le=90)
     head_days: int = setting(30, "Time a published head stays valid.", unit="days", ge=1, le=365)
     low_stock: int = setting(3, "Stock at or below which the to-do list warns.", unit="items", ge=0)
@@ -94,9 +82,7 @@ class Config(BaseModel):
         2_000, "Listings taken from a store that is neither followed nor known.", unit="listings", ge=0
     )
     index_heap_mb: int = setting(32, "Memory of the search index writer.", unit="MB", ge=15, le=1024)
-    log_level: str = setting(
-        "info", "Least important log line shown.", pattern=r"^(debug|info|warning|error)$"
-    )
+    log_level: str = setting("info", "Least important log line shown.", pattern=r"^(debug|info|warning|error)$")
 
     @field_validator("scrypt_n")
     @classmethod
@@ -141,9 +127,7 @@ def describe() -> list[SettingHelp]:
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         default = "the user data folder" if name == "home" else _shown(field.default)
         rows.append(
-            SettingHelp(
-                name, ENV_PREFIX + name.upper(), default, str(extra.get("unit", "")), field.description or ""
-            )
+            SettingHelp(name, ENV_PREFIX + name.upper(), default, str(extra.get("unit", "")), field.description or "")
         )
     return rows
 

@@ -93,9 +93,7 @@ def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     tidied = dict.fromkeys(tidy_line(tag) for tag in tags)
     kept = tuple(tag for tag in tidied if tag)
     if len(kept) > MAX_TAGS or any(len(tag) > MAX_NAME for tag in kept):
-        raise refuse(
-            "tags", "too many or too long.", f"Use at most {MAX_TAGS} tags of {MAX_NAME} characters."
-        )
+        raise refuse("tags", "too many or too long.", f"Use at most {MAX_TAGS} tags of {MAX_NAME} characters.")
     return kept
 
 
@@ -106,23 +104,15 @@ def _attributes(attributes: Mapping[str, str]) -> dict[str, str]:
 
 def _check_quantities(form: ProductForm) -> None:
     if form.min_quantity < 1 or (form.max_quantity is not None and form.max_quantity < form.min_quantity):
-        raise refuse(
-            "min_quantity", "the limits contradict each other.", "Use 1 or more, and not above the most."
-        )
-    if form.warranty is not None and not (
-        1 <= form.warranty.days <= 36_525 and 0 <= form.warranty.cover_bps <= 10_000
-    ):
-        raise refuse(
-            "warranty", "the duration or cover is out of range.", "Use 1 to 36525 days and 0 to 10000."
-        )
+        raise refuse("min_quantity", "the limits contradict each other.", "Use 1 or more, and not above the most.")
+    if form.warranty is not None and not (1 <= form.warranty.days <= 36_525 and 0 <= form.warranty.cover_bps <= 10_000):
+        raise refuse("warranty", "the duration or cover is out of range.", "Use 1 to 36525 days and 0 to 10000.")
     if form.hs_code and not (
         form.hs_code.replace(".", "").isascii() and form.hs_code.replace(".", "").strip().isdigit()
     ):
         raise refuse("hs_code", "it has other signs than digits.", "Use 4 to 12 digits.")
     if form.origin and not (len(form.origin.strip()) == 2 and form.origin.strip().isalpha()):
-        raise refuse(
-            "origin", f"{form.origin[:20]!r} is no country code.", "Use two letters, for example FR."
-        )
+        raise refuse("origin", f"{form.origin[:20]!r} is no country code.", "Use two letters, for example FR.")
 
 
 def _variants(form: ProductForm, handle: str) -> tuple[VariantForm, ...]:

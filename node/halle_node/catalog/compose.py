@@ -58,9 +58,7 @@ def listing_body(
     public_place = [places.get(id(one)) for one in photos]
     levels = {one.sku: one for one in shelf}
     titles = {form.language: form.title} | {key: one.title for key, one in form.translations.items()}
-    descriptions = {form.language: form.description} | {
-        key: one.description for key, one in form.translations.items()
-    }
+    descriptions = {form.language: form.description} | {key: one.description for key, one in form.translations.items()}
     body = {
         "handle": form.handle,
         "kind": form.kind,
@@ -215,6 +213,7 @@ def review_body(form: ReviewForm) -> Body:
     body = {
         "order_id": bytes(form.order_id),
         "chain_id": form.chain_id,
+        "escrow": bytes(form.escrow) if form.escrow else None,
         "merchant": bytes(form.merchant),
         "listing": form.listing_cid,
         "handle": form.handle,

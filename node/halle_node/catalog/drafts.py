@@ -38,7 +38,7 @@ def write_many(connection: Connection, drafts: Sequence[Draft], now: int) -> Non
     start = connection.execute(select(func.coalesce(func.max(product.c.position), 0))).scalar_one()
     rows = [_row(draft.form, start + offset, now) for offset, draft in enumerate(drafts, 1)]
     statement = insert(product)
-    changed = {name: statement.excluded[name] for name in _REPLACED}
+    changed: dict[Any, Any] = {name: statement.excluded[name] for name in _REPLACED}
     changed |= {"revision": product.c.revision + 1, "removed_at": None}
     connection.execute(statement.on_conflict_do_update(index_elements=["handle"], set_=changed), rows)
     stock.declare(connection, _shelves(drafts), replaced=[draft.form.handle for draft in drafts])
@@ -79,9 +79,7 @@ def _shelves(drafts: Iterable[Draft]) -> list[StockLevel]:
 def replace_photos(connection: Connection, pictured: Mapping[str, Sequence[Photo]]) -> None:
     """Make the pictures of each product the ones given, in this order."""
     connection.execute(delete(photo).where(photo.c.handle.in_(list(pictured))))
-    everything = [
-        (handle, place, one) for handle, photos in pictured.items() for place, one in enumerate(photos)
-    ]
+    everything = [(handle, place, one) for handle, photos in pictured.items() for place, one in enumerate(photos)]
     stored = [_media_row(one) for _, _, one in everything if one.cid is not None]
     if stored:
         connection.execute(insert(media).on_conflict_do_nothing(), stored)
@@ -137,7 +135,7 @@ def media_by_cid(connection: Connection, cid: CID) -> Photo | None:
     return Photo(cid=cid, thumb=thumb, mime=row.mime, width=row.width, height=row.height)
 
 
-def _photo(row: Row[Any]) -> Photo:
+def _photo(row: Any) -> Photo:
     if row.cid is None:
         return Photo(cid=None, alt=json.loads(row.alt), source=row.source)
     return Photo(
@@ -185,9 +183,7 @@ def detail(connection: Connection, handle: str) -> ProductDetail:
     Raises: Refused("product-unknown").
     """
     row, shelf = need(connection, handle), stock.levels(connection, handle)
-    cid = connection.execute(
-        select(published.c.cid).where(published.c.key == LISTING_PREFIX + handle)
-    ).scalar()
+    cid = connection.execute(select(published.c.cid).where(published.c.key == LISTING_PREFIX + handle)).scalar()
     return ProductDetail(
         handle=handle,
         form=live_form(row, shelf),
@@ -273,9 +269,7 @@ def set_removed(connection: Connection, handle: str, at: int | None, now: int) -
 def touch(connection: Connection, handle: str, now: int) -> None:
     """Note that something of a product changed."""
     connection.execute(
-        update(product)
-        .where(product.c.handle == handle)
-        .values(updated_at=now, revision=product.c.revision + 1)
+        update(product).where(product.c.handle == handle).values(updated_at=now, revision=product.c.revision + 1)
     )
 
 

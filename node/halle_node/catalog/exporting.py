@@ -108,9 +108,7 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True) if value else ""
 
 
-def _variant_cells(
-    form: ProductForm, one: VariantForm, photos: tuple[Photo, ...], place: int
-) -> dict[str, str]:
+def _variant_cells(form: ProductForm, one: VariantForm, photos: tuple[Photo, ...], place: int) -> dict[str, str]:
     cells = {
         "sku": one.sku,
         "barcode": one.barcode,
@@ -121,9 +119,7 @@ def _variant_cells(
         "oversell": "continue" if one.oversell else "deny",
         "weight": "" if one.weight_g is None else str(one.weight_g),
         "needs_shipping": "true" if form.kind in SHIPPED else "false",
-        "variant_image": source_of(photos[one.image])
-        if one.image is not None and one.image < len(photos)
-        else "",
+        "variant_image": source_of(photos[one.image]) if one.image is not None and one.image < len(photos) else "",
     }
     for name, option in zip(OPTION_FIELDS, form.options, strict=False):
         cells[name] = one.options.get(option, "")

@@ -47,9 +47,7 @@ def is_public(address: Address) -> bool:
 class ImageFetcher:
     """An HTTP client for pictures only: no cookies, no proxy, no compression, few redirects, bounded size."""
 
-    def __init__(
-        self, *, max_bytes: int, timeout_s: float, allowed: Callable[[Address], bool] = is_public
-    ) -> None:
+    def __init__(self, *, max_bytes: int, timeout_s: float, allowed: Callable[[Address], bool] = is_public) -> None:
         self._max_bytes = max_bytes
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._allowed = allowed
@@ -68,7 +66,7 @@ class ImageFetcher:
                 if response.status != 200:
                     raise _unreachable(url, f"status {response.status}")
                 return await self._body(response)
-        except _Forbidden as exc:
+        except (_Forbidden, aiohttp.InvalidURL, aiohttp.InvalidUrlClientError) as exc:
             raise _bad_address(url) from exc
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             if _forbidden_inside(exc):
@@ -95,9 +93,7 @@ class ImageFetcher:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=8, limit_per_host=4, socket_factory=self._socket, force_close=True
-            )
+            connector = aiohttp.TCPConnector(limit=8, limit_per_host=4, socket_factory=self._socket, force_close=True)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=self._timeout,

@@ -67,9 +67,7 @@ class Import:
         self._photos: dict[str, Photo] = {}
         self._total = 0
 
-    async def run(
-        self, source: bytes | Path, *, dry_run: bool, progress: Progress | None, now: int
-    ) -> ImportReport:
+    async def run(self, source: bytes | Path, *, dry_run: bool, progress: Progress | None, now: int) -> ImportReport:
         """The verdicts; without `dry_run` also the products.
 
         Raises: Refused("file-empty" | "file-unreadable" | "columns-missing" | "file-too-long").
@@ -92,9 +90,7 @@ class Import:
             await self._db.write(lambda connection: _note_totals(connection, import_id, totals))
         return ImportReport(rows, totals, sheet.encoding, reader.dialect, import_id, dry_run)
 
-    def _plan(
-        self, source: bytes | Path, spool: IO[str], tell: Callable[[int], None]
-    ) -> tuple[Sheet, ShopifyReader]:
+    def _plan(self, source: bytes | Path, spool: IO[str], tell: Callable[[int], None]) -> tuple[Sheet, ShopifyReader]:
         sheet = Sheet(source)
         reader = ShopifyReader(sheet, self._currency, self._language)
         self._total = reader.survey()
@@ -161,9 +157,7 @@ class Import:
             photo = await self._prepare(source, dry_run)
         except HalleError as exc:
             line, handle = self._wanted[source]
-            self._rows.append(
-                ImportRow(line, handle, "warning", exc.code, f"{exc.message} {exc.hint}".strip())
-            )
+            self._rows.append(ImportRow(line, handle, "warning", exc.code, f"{exc.message} {exc.hint}".strip()))
             return
         if photo is not None:
             self._photos[source] = photo
@@ -177,11 +171,7 @@ class Import:
         path = None if is_remote else self._local_path(source)
         if dry_run:
             return None
-        data = (
-            await self._fetcher.fetch(source)
-            if path is None
-            else await asyncio.to_thread(_read_picture, path)
-        )
+        data = await self._fetcher.fetch(source) if path is None else await asyncio.to_thread(_read_picture, path)
         photo = await asyncio.to_thread(store_photo, self._blocks, await self._studio.prepare(data))
         return replace(photo, source=source if is_remote else "")
 
@@ -217,7 +207,8 @@ class Import:
 
     def _apply(self, connection: Connection, spool: IO[str], now: int) -> int:
         values = {"started_at": now, "totals": "{}"}
-        import_id = int(connection.execute(insert(tables.import_run).values(values)).inserted_primary_key[0])
+        made = insert(tables.import_run).values(values).returning(tables.import_run.c.id)
+        import_id = int(connection.execute(made).scalar_one())
         spool.seek(0)
         batch: list[dict[str, Any]] = []
         for line in spool:
@@ -228,9 +219,7 @@ class Import:
         self._apply_batch(connection, import_id, batch, now)
         return import_id
 
-    def _apply_batch(
-        self, connection: Connection, import_id: int, batch: list[dict[str, Any]], now: int
-    ) -> None:
+    def _apply_batch(self, connection: Connection, import_id: int, batch: list[dict[str, Any]], now: int) -> None:
         if not batch:
             return
         changes = [
@@ -271,9 +260,7 @@ class Import:
 def _spooled(planned: PlannedProduct) -> str:
     pictures = None if planned.pictures is None else [_pair(one) for one in planned.pictures]
     form = planned.form
-    return dump(
-        {"handle": form.handle, "form": product_text(form), "pictures": pictures, "new": planned.is_new}
-    )
+    return dump({"handle": form.handle, "form": product_text(form), "pictures": pictures, "new": planned.is_new})
 
 
 def _pair(one: PictureSource) -> list[str]:
@@ -315,9 +302,7 @@ def _read_picture(path: Path) -> bytes:
 
 
 def _note_totals(connection: Connection, import_id: int, totals: dict[str, int]) -> None:
-    connection.execute(
-        update(tables.import_run).where(tables.import_run.c.id == import_id).values(totals=dump(totals))
-    )
+    connection.execute(update(tables.import_run).where(tables.import_run.c.id == import_id).values(totals=dump(totals)))
 
 
 def undo(connection: Connection, import_id: int, now: int) -> int:
@@ -327,28 +312,20 @@ def undo(connection: Connection, import_id: int, now: int) -> int:
     """
     run = connection.execute(select(tables.import_run).where(tables.import_run.c.id == import_id)).first()
     if run is None:
-        raise Refused(
-            f"There is no import {import_id}.", code="import-unknown", hint="Look up the list of imports."
-        )
+        raise Refused(f"There is no import {import_id}.", code="import-unknown", hint="Look up the list of imports.")
     if run.undone_at is not None:
-        raise Refused(
-            f"Import {import_id} is undone already.", code="import-undone", hint="Import the file again."
-        )
+        raise Refused(f"Import {import_id} is undone already.", code="import-undone", hint="Import the file again.")
     count = 0
     for handle, before in _changes(connection, import_id):
         drafts.put_back(connection, handle, before, now)
         count += 1
-    connection.execute(
-        update(tables.import_run).where(tables.import_run.c.id == import_id).values(undone_at=now)
-    )
+    connection.execute(update(tables.import_run).where(tables.import_run.c.id == import_id).values(undone_at=now))
     return count
 
 
 def _changes(connection: Connection, import_id: int) -> Iterator[tuple[str, str | None]]:
     change = tables.import_change
-    rows = connection.execute(
-        select(change.c.handle, change.c.before).where(change.c.import_id == import_id)
-    ).all()
+    rows = connection.execute(select(change.c.handle, change.c.before).where(change.c.import_id == import_id)).all()
     for row in rows:
         yield row.handle, row.before
 

@@ -90,9 +90,7 @@ class PhotoStudio:
         process = await self._running()
         stdin, stdout = process.stdin, process.stdout
         if stdin is None or stdout is None:
-            raise Unavailable(
-                "The picture process has no pipes.", code="image-worker-failed", hint="Try again."
-            )
+            raise Unavailable("The picture process has no pipes.", code="image-worker-failed", hint="Try again.")
         self._in_step = False
         stdin.write(struct.pack(">I", len(data)))
         stdin.write(data)

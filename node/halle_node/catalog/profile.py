@@ -100,3 +100,4 @@ class ReviewForm:
     texts: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
     tx: bytes = b""
+    escrow: bytes = b""

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, true, update
 from sqlalchemy.dialects.sqlite import insert
 
 from halle_node.blocks import BlockStore
@@ -75,15 +75,19 @@ class Publisher:
         known = _editions(connection)
         shipping, policies = self._common(connection, plan, known)
         profile = settings.read_profile(connection, self._config)
-        body = compose.profile_body(
-            profile, self._keys.prekeys(self._clock()), shipping=shipping, policies=policies
-        )
+        body = compose.profile_body(profile, self._keys.prekeys(self._clock()), shipping=shipping, policies=policies)
         self._put(plan, known, [(PROFILE_KEY, PROFILE, body)])
-        for rows in _batches(connection):
+        for rows in _batches(connection, everything=self._is_new_operator(connection)):
             self._products(connection, plan, known, rows)
         for row in connection.execute(select(tables.review)):
             self._put(plan, known, [(row.key, REVIEW, compose.review_body(review_form(row.form)))])
         return plan
+
+    def _is_new_operator(self, connection: Connection) -> bool:
+        """True when the last head was vouched for by another key: its documents no longer count."""
+        last = last_head(connection)
+        grant = None if last is None else Announcement.decode(last.announcement).open()[1]
+        return grant is not None and grant.operator != self._keys.operator_address
 
     def _common(
         self, connection: Connection, plan: Plan, known: Mapping[str, Edition]
@@ -214,9 +218,7 @@ class Publisher:
         last = last_head(connection)
         if published.is_new:
             if last is not None and last.head.seq >= published.head.seq:
-                raise Refused(
-                    "Another publish came first.", code="published-meanwhile", hint="Publish again."
-                )
+                raise Refused("Another publish came first.", code="published-meanwhile", hint="Publish again.")
             _write_head(connection, published)
             _write_editions(connection, plan.editions)
         if plan.caught_up:
@@ -225,9 +227,7 @@ class Publisher:
         connection.execute(delete(tables.problem))
         if plan.problems:
             names = ("handle", "code", "message")
-            connection.execute(
-                insert(tables.problem), [dict(zip(names, row, strict=True)) for row in plan.problems]
-            )
+            connection.execute(insert(tables.problem), [dict(zip(names, row, strict=True)) for row in plan.problems])
 
     def pin(self, published: Published) -> None:
         """Keep this head's blocks, and the last head's for peers that are still fetching it."""
@@ -262,30 +262,24 @@ def _heard_seq(connection: Connection, store: bytes) -> int:
 
 def _editions(connection: Connection) -> dict[str, Edition]:
     rows = connection.execute(select(tables.published))
-    return {
-        row.key: Edition(CID.from_bytes(row.cid) if row.cid else None, row.seq, row.content) for row in rows
-    }
+    return {row.key: Edition(CID.from_bytes(row.cid) if row.cid else None, row.seq, row.content) for row in rows}
 
 
-def _batches(connection: Connection) -> Iterator[list[tuple[str, str, bool, int]]]:
+def _batches(connection: Connection, *, everything: bool) -> Iterator[list[tuple[str, str, bool, int]]]:
     """Products with unpublished changes. Shape: handle, form, public, revision."""
     product = tables.product
     after = ""
+    due = true() if everything else product.c.revision > product.c.published_revision
     while True:
         rows = connection.execute(
-            select(
-                product.c.handle, product.c.form, product.c.status, product.c.removed_at, product.c.revision
-            )
-            .where(product.c.revision > product.c.published_revision, product.c.handle > after)
+            select(product.c.handle, product.c.form, product.c.status, product.c.removed_at, product.c.revision)
+            .where(due, product.c.handle > after)
             .order_by(product.c.handle)
             .limit(BATCH)
         ).all()
         if not rows:
             return
-        yield [
-            (row.handle, row.form, row.status == "active" and row.removed_at is None, row.revision)
-            for row in rows
-        ]
+        yield [(row.handle, row.form, row.status == "active" and row.removed_at is None, row.revision) for row in rows]
         after = rows[-1].handle
 
 

@@ -86,9 +86,7 @@ class CatalogService:
         limit = max(1, min(page_size, MAX_PAGE_SIZE))
         offset = max(page - 1, 0) * limit
         return self._db.read(
-            lambda connection: drafts.summaries(
-                connection, query, offset, limit, status=status, removed=removed
-            )
+            lambda connection: drafts.summaries(connection, query, offset, limit, status=status, removed=removed)
         )
 
     def product_count(self, query: str = "", *, status: str | None = None, removed: bool = False) -> int:
@@ -128,18 +126,14 @@ class CatalogService:
 
     # --- pictures
 
-    async def add_photo(
-        self, handle: str, filename: str, data: bytes, alt: str | Mapping[str, str] = ""
-    ) -> Photo:
+    async def add_photo(self, handle: str, filename: str, data: bytes, alt: str | Mapping[str, str] = "") -> Photo:
         """Add a picture at the end of a product's pictures.
 
         Raises: Refused("product-unknown" | "image-too-large" | "image-format" | "image-damaged" | "photos-too-many").
         """
         language = self.product(handle).form.language
         texts = (
-            {language: tidy_line(alt)}
-            if isinstance(alt, str)
-            else {key: tidy_line(one) for key, one in alt.items()}
+            {language: tidy_line(alt)} if isinstance(alt, str) else {key: tidy_line(one) for key, one in alt.items()}
         )
         prepared = await self._studio.prepare(data)
         stored = await asyncio.to_thread(store_photo, self._blocks, prepared)
@@ -210,9 +204,7 @@ class CatalogService:
 
     async def set_route(self, peer_id: str, addrs: list[str]) -> None:
         """Note where this node is reached; published with the profile."""
-        await self._db.write(
-            lambda connection: settings.write_route(connection, peer_id, addrs, self._clock())
-        )
+        await self._db.write(lambda connection: settings.write_route(connection, peer_id, addrs, self._clock()))
 
     def shipping(self) -> ShippingForm:
         """Where the store delivers to, and for how much."""
@@ -265,9 +257,7 @@ class CatalogService:
         statement = insert(tables.review).values(key=f"review/{form.order_id.hex()}", **values)
         await self._db.write(
             lambda connection: (
-                connection.execute(
-                    statement.on_conflict_do_update(index_elements=["key"], set_=values)
-                ).rowcount
+                connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values)).rowcount
             )
         )
         return await self.publish()

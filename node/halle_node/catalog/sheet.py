@@ -92,9 +92,7 @@ class Sheet:
         for row in _records(io.StringIO(sample, newline=""), delimiter, None):
             if any(cell.strip() for cell in row.cells):
                 # The header may itself span lines; rows begin after its last one.
-                header = tuple(
-                    " ".join(cell.replace("\ufeff", "").split()) for cell in row.cells[:MAX_COLUMNS]
-                )
+                header = tuple(" ".join(cell.replace("\ufeff", "").split()) for cell in row.cells[:MAX_COLUMNS])
                 return header, delimiter, row.line
         raise Refused("The file has no header.", code="file-empty", hint="Export the products again.")
 

@@ -128,9 +128,7 @@ class ShopifyReader:
                 if len(group.rows) < MAX_GROUP_ROWS:
                     group.rows.append((row.line, cells, extra))
                 else:
-                    yield ImportRow(
-                        row.line, handle, "error", "rows-too-many", "The product has too many rows."
-                    )
+                    yield ImportRow(row.line, handle, "error", "rows-too-many", "The product has too many rows.")
             # A broken row may have been the last of a product, so the check is by place, not by this row.
             if not row.problem and self._last_row.get(handle) == ordinal:
                 yield from self._finish(handle, open_groups.pop(handle), existing)
@@ -198,9 +196,7 @@ class ShopifyReader:
                 hint="Write it as 12.50.",
             ) from exc
         if price.amount_minor < 0:
-            raise Refused(
-                f"The price {text[:40]} is below zero.", code="price-negative", hint="Correct the price."
-            )
+            raise Refused(f"The price {text[:40]} is below zero.", code="price-negative", hint="Correct the price.")
         return price
 
     @property
@@ -210,9 +206,7 @@ class ShopifyReader:
 
 
 def _is_plain(handle: str) -> bool:
-    return (
-        handle.isascii() and handle.replace("-", "").replace("_", "").isalnum() and len(handle) <= MAX_HANDLE
-    )
+    return handle.isascii() and handle.replace("-", "").replace("_", "").isalnum() and len(handle) <= MAX_HANDLE
 
 
 class _Builder:
@@ -265,18 +259,12 @@ class _Builder:
         try:
             if self._has("translations"):
                 texts = json.loads(first["translations"] or "{}")
-                found["translations"] = {
-                    key: Translation(str(one[0]), str(one[1])) for key, one in texts.items()
-                }
+                found["translations"] = {key: Translation(str(one[0]), str(one[1])) for key, one in texts.items()}
             if self._has("attributes"):
-                found["attributes"] = {
-                    str(k): str(v) for k, v in json.loads(first["attributes"] or "{}").items()
-                }
+                found["attributes"] = {str(k): str(v) for k, v in json.loads(first["attributes"] or "{}").items()}
             if self._has("warranty"):
                 parts = json.loads(first["warranty"] or "null")
-                found["warranty"] = (
-                    WarrantyForm(int(parts[0]), int(parts[1]), str(parts[2])) if parts else None
-                )
+                found["warranty"] = WarrantyForm(int(parts[0]), int(parts[1]), str(parts[2])) if parts else None
             if self._has("min_quantity"):
                 found["min_quantity"] = int(first["min_quantity"] or 1)
             if self._has("max_quantity"):
@@ -313,12 +301,13 @@ class _Builder:
     def _options(self, base: ProductForm) -> tuple[str, ...]:
         if not any(self._has(name) for name in OPTION_FIELDS):
             return base.options
-        names = []
-        for name in OPTION_FIELDS:
+        names: list[str] = []
+        for place, name in enumerate(OPTION_FIELDS):
             used = any(cells.get(name) for _, cells, _ in self._group.rows)
             label = tidy_line(self._first.get(f"{name}_name", ""))
             if used and not (label == DEFAULT_OPTION[0] and self._first.get(name) == DEFAULT_OPTION[1]):
-                names.append(label or f"Option {len(names) + 1}")
+                kept = base.options[place] if place < len(base.options) else f"Option {len(names) + 1}"
+                names.append(label or kept)
         return tuple(names)
 
     def _variants(self, base: ProductForm, options: tuple[str, ...]) -> tuple[VariantForm, ...]:
@@ -411,9 +400,7 @@ class _Builder:
             if cells.get("image"):
                 place = cells.get("image_position", "")
                 rank = int(place) if place.isascii() and place.isdigit() and len(place) < 6 else order + 1
-                found.append(
-                    (rank, order, PictureSource(cells["image"], tidy_line(cells.get("image_alt", ""))))
-                )
+                found.append((rank, order, PictureSource(cells["image"], tidy_line(cells.get("image_alt", "")))))
         pictures: dict[str, PictureSource] = {}
         for _, _, one in sorted(found, key=lambda entry: entry[:2]):
             pictures.setdefault(one.source, one)

@@ -34,9 +34,7 @@ def levels(connection: Connection, handle: str | None = None) -> list[StockLevel
 def low(connection: Connection, threshold: int) -> list[StockLevel]:
     """Tracked variants with `threshold` or fewer left to sell, fewest first."""
     free = stock.c.on_hand - stock.c.reserved
-    query = (
-        select(stock).where(stock.c.tracked, free <= threshold).order_by(free, stock.c.handle, stock.c.sku)
-    )
+    query = select(stock).where(stock.c.tracked, free <= threshold).order_by(free, stock.c.handle, stock.c.sku)
     return [StockLevel(**row._mapping) for row in connection.execute(query)]
 
 
@@ -104,9 +102,7 @@ def put_back(connection: Connection, handle: str, sku: str, quantity: int) -> No
     """Add returned goods to the shelf again."""
     _check(quantity)
     connection.execute(
-        update(stock)
-        .where(stock.c.handle == handle, stock.c.sku == sku)
-        .values(on_hand=stock.c.on_hand + quantity)
+        update(stock).where(stock.c.handle == handle, stock.c.sku == sku).values(on_hand=stock.c.on_hand + quantity)
     )
     found = level(connection, handle, sku)
     _touch_when(connection, found, found is not None and 0 < found.free <= quantity)
@@ -125,18 +121,14 @@ def set_on_hand(connection: Connection, handle: str, sku: str, on_hand: int) -> 
             hint="Look up the variants of the product.",
         )
     if on_hand < 0:
-        raise Refused(
-            "Stock cannot be below zero.", code="stock-negative", hint="Count what is on the shelf."
-        )
+        raise Refused("Stock cannot be below zero.", code="stock-negative", hint="Count what is on the shelf.")
     if found.tracked and not found.oversell and on_hand < found.reserved:
         raise Refused(
             f"{found.reserved} of {sku} are promised to open orders.",
             code="stock-below-promised",
             hint="Decline or refund orders first, or keep at least that many.",
         )
-    connection.execute(
-        update(stock).where(stock.c.handle == handle, stock.c.sku == sku).values(on_hand=on_hand)
-    )
+    connection.execute(update(stock).where(stock.c.handle == handle, stock.c.sku == sku).values(on_hand=on_hand))
     counted = StockLevel(handle, sku, on_hand, found.reserved, found.tracked, found.oversell)
     _touch_when(connection, counted, (found.free > 0) != (counted.free > 0))
     return counted
@@ -187,9 +179,7 @@ def _touch_when(connection: Connection, found: StockLevel | None, crossed: bool)
     """Have the product published again when it went out of stock or came back: the listing says so."""
     if found is None or not found.tracked or not crossed:
         return
-    connection.execute(
-        update(product).where(product.c.handle == found.handle).values(revision=product.c.revision + 1)
-    )
+    connection.execute(update(product).where(product.c.handle == found.handle).values(revision=product.c.revision + 1))
 
 
 def _check(quantity: int) -> None:

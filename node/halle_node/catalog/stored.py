@@ -146,9 +146,7 @@ def shipping_form(text: str) -> ShippingForm:
     zones = json.loads(text)["zones"]
     return ShippingForm(
         tuple(
-            ZoneForm(
-                tuple(zone["countries"]), tuple(_rate_form(rate) for rate in zone["rates"]), zone["name"]
-            )
+            ZoneForm(tuple(zone["countries"]), tuple(_rate_form(rate) for rate in zone["rates"]), zone["name"])
             for zone in zones
         )
     )
@@ -163,13 +161,13 @@ def _rate_form(fields: dict[str, Any]) -> RateForm:
 
 def review_text(form: ReviewForm) -> str:
     """A review form as text."""
-    plain = _slots(form, hexed=("order_id", "merchant", "tx", "listing_cid"))
+    plain = _slots(form, hexed=("order_id", "merchant", "tx", "escrow", "listing_cid"))
     return dump({**plain, "texts": dict(form.texts)})
 
 
 def review_form(text: str) -> ReviewForm:
     """The review form a row keeps."""
-    fields = _unhex(json.loads(text), ("order_id", "merchant", "tx"))
+    fields = _unhex(json.loads(text), ("order_id", "merchant", "tx", "escrow"))
     cid = fields.pop("listing_cid")
     return ReviewForm(**fields, listing_cid=CID.from_bytes(bytes.fromhex(cid)) if cid else None)
 

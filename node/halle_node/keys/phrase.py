@@ -5,7 +5,8 @@ Spec: BIP-39, BIP-32, BIP-44; the store key is m/44'/60'/0'/0/0.
 
 from __future__ import annotations
 
-from eth_account.hdaccount import Mnemonic, key_from_seed, seed_from_mnemonic
+from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+from eth_account.hdaccount.mnemonic import Mnemonic
 
 from halle_protocol.errors import Refused
 

@@ -78,9 +78,7 @@ def _cost_of(crypto: dict[str, Any]) -> tuple[bytes, int]:
 
 def _derive(password: str, salt: bytes, cost: int) -> bytes:
     room = 128 * BLOCK_R * (cost + LANES_P + 2) + (1 << 20)
-    return hashlib.scrypt(
-        password.encode(), salt=salt, n=cost, r=BLOCK_R, p=LANES_P, dklen=KEY_BYTES, maxmem=room
-    )
+    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=BLOCK_R, p=LANES_P, dklen=KEY_BYTES, maxmem=room)
 
 
 def _aes_ctr(key: bytes, iv: bytes, data: bytes) -> bytes:

@@ -72,6 +72,8 @@ listing = Table(
     Column("availability", Text, nullable=False),
     Column("country", Text, nullable=False),
     Column("thumb", LargeBinary),
+    Column("rating_tenths", Integer),
+    Column("review_count", Integer, nullable=False),
     Column("searchable", Boolean, nullable=False),  # False until the search index has it
 )
 Index("uq_index_listing_place", listing.c.store, listing.c.handle, unique=True)

@@ -1,0 +1,197 @@
+"""The newest head of every store this node admits, in memory, for the network's thread to ask.
+
+Rule: the highest seq wins; a lower one is ignored; another head with the same seq proves that the store told two
+stories, and both are kept. Everything here is quick, thread-safe and bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from halle_protocol.grant import Grant
+from halle_protocol.head import Announcement, Head
+from halle_protocol.reconcile import Item, ItemSet
+
+
+class Standing(Enum):
+    """How a head compares with what is known of its store."""
+
+    NEW = "new"
+    KNOWN = "known"
+    OLD = "old"
+    EQUIVOCATES = "equivocates"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is kept in memory of one store's head. `digest` names what was signed, `id` the head's bytes."""
+
+    seq: int
+    digest: bytes
+    id: bytes
+    issued: int
+    expires: int
+    grant_sequence: int
+
+
+class Ledger:
+    """Heads by store, and the set that is compared with other nodes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[bytes, Entry] = {}
+        self._store_of: dict[bytes, bytes] = {}
+        self._items = ItemSet()
+
+    def load(self, frames: Iterable[bytes], now: int) -> None:
+        """Take in the heads that were kept; verified when they were stored."""
+        kept = []
+        for frame in frames:
+            head, grant = Announcement.decode(frame).open()
+            entry = entry_of(head, grant)
+            self._entries[head.store] = entry
+            if head.expires > now:
+                self._store_of[entry.id] = head.store
+                kept.append(Item(entry.issued, entry.id))
+        self._items = ItemSet(kept)
+
+    def standing(self, head: Head) -> Standing:
+        """How `head` compares with the store's newest."""
+        with self._lock:
+            return _compare(self._entries.get(head.store), head)
+
+    def knows(self, store: bytes) -> bool:
+        """True when the store has a head here."""
+        with self._lock:
+            return store in self._entries
+
+    def entry(self, store: bytes) -> Entry | None:
+        """The store's newest head."""
+        with self._lock:
+            return self._entries.get(store)
+
+    def min_grant_sequence(self, store: bytes) -> int:
+        """The highest grant sequence seen for a store; earlier grants are revoked."""
+        with self._lock:
+            entry = self._entries.get(store)
+            return entry.grant_sequence if entry else 0
+
+    def accept(self, head: Head, grant: Grant | None) -> Standing:
+        """Make `head` the store's newest if it is; return what it was before."""
+        with self._lock:
+            before = self._entries.get(head.store)
+            standing = _compare(before, head)
+            if standing is not Standing.NEW:
+                return standing
+            entry = entry_of(head, grant)
+            if before is not None:
+                entry = _raised(entry, before.grant_sequence)
+                self._items.discard(Item(before.issued, before.id))
+                self._store_of.pop(before.id, None)
+            self._entries[head.store] = entry
+            self._store_of[entry.id] = head.store
+            self._items.add(Item(entry.issued, entry.id))
+            return standing
+
+    def forget(self, stores: Iterable[bytes]) -> None:
+        """Drop stores."""
+        with self._lock:
+            for store in stores:
+                entry = self._entries.pop(store, None)
+                if entry is not None:
+                    self._items.discard(Item(entry.issued, entry.id))
+                    self._store_of.pop(entry.id, None)
+
+    def drop_expired(self, now: int) -> int:
+        """Stop offering heads that other nodes would refuse; return how many."""
+        with self._lock:
+            old = [entry for entry in self._entries.values() if entry.expires <= now and entry.id in self._store_of]
+            for entry in old:
+                self._items.discard(Item(entry.issued, entry.id))
+                del self._store_of[entry.id]
+            return len(old)
+
+    def items(self) -> ItemSet:
+        """A snapshot of the set."""
+        with self._lock:
+            return self._items.copy()
+
+    def stores_of(self, ids: Iterable[bytes]) -> list[bytes]:
+        """The stores whose newest heads have these ids."""
+        with self._lock:
+            return [store for one in ids if (store := self._store_of.get(one)) is not None]
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._entries)
+
+
+def entry_of(head: Head, grant: Grant | None) -> Entry:
+    """What is kept of a head."""
+    sequence = grant.sequence if grant else 0
+    return Entry(head.seq, head.digest(), head.cid.digest, head.issued, head.expires, sequence)
+
+
+def _raised(entry: Entry, sequence: int) -> Entry:
+    highest = max(entry.grant_sequence, sequence)
+    return Entry(entry.seq, entry.digest, entry.id, entry.issued, entry.expires, highest)
+
+
+def _compare(known: Entry | None, head: Head) -> Standing:
+    if known is None or head.seq > known.seq:
+        return Standing.NEW
+    if head.seq < known.seq:
+        return Standing.OLD
+    return Standing.KNOWN if head.digest() == known.digest else Standing.EQUIVOCATES
+
+
+class TokenBucket:
+    """How much is let through: `rate` a second, and `burst` at once."""
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float, at: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._at = at
+
+    def take(self, at: float) -> bool:
+        """True when one more may pass."""
+        self._tokens = min(self._burst, self._tokens + max(at - self._at, 0.0) * self._rate)
+        self._at = max(at, self._at)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Admission:
+    """Who may take room: stores known here always, strangers within a budget they share."""
+
+    STORE_RATE, STORE_BURST = 0.2, 20.0
+    STRANGER_RATE, STRANGER_BURST = 200.0, 5_000.0
+    MAX_BUCKETS = 20_000
+
+    def __init__(self, monotonic: Callable[[], float], max_strangers: int) -> None:
+        self._lock = threading.Lock()
+        self._monotonic = monotonic
+        self._max_strangers = max_strangers
+        self._buckets: OrderedDict[bytes, TokenBucket] = OrderedDict()
+        self._strangers = TokenBucket(self.STRANGER_RATE, self.STRANGER_BURST, monotonic())
+
+    def admit(self, store: bytes, *, known: bool, population: int) -> bool:
+        """True when a head of `store` may be worked on now."""
+        with self._lock:
+            at = self._monotonic()
+            if not known and (population >= self._max_strangers or not self._strangers.take(at)):
+                return False
+            bucket = self._buckets.pop(store, None) or TokenBucket(self.STORE_RATE, self.STORE_BURST, at)
+            self._buckets[store] = bucket
+            if len(self._buckets) > self.MAX_BUCKETS:
+                self._buckets.popitem(last=False)
+            return bucket.take(at)

@@ -1,0 +1,447 @@
+"""The market as this node knows it: heads in, documents fetched and checked, searches answered.
+
+Rule: a head is checked in the network's thread, everything behind it in the background; a search never waits for a
+sync. What other people publish is never shown without its signed document being here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from halle_node.blocks import BlockStore
+from halle_node.config import Config, paths
+from halle_node.db import Database
+from halle_node.db.schema import index as tables
+from halle_node.index import reading, writing
+from halle_node.index.ledger import Admission, Ledger, Standing
+from halle_node.index.reading import Shelf
+from halle_node.index.search import FACETS, Found, IndexBroken, SearchIndex
+from halle_node.index.sync import Fetcher, StoreSync
+from halle_node.index.views import Facet, ListingView, ReviewView, SearchPage, StoreView
+from halle_node.p2p.types import Verdict
+from halle_protocol.documents import Review, Shipping, SignedDocument, parse_body
+from halle_protocol.errors import HalleError, ProtocolError
+from halle_protocol.grant import Grant
+from halle_protocol.head import MAX_FRAME_BYTES, Announcement, Head
+from halle_protocol.reconcile import ItemSet
+
+log = logging.getLogger(__name__)
+
+COMMIT_EVERY_S = 0.5
+RETRY_EVERY_S = 30.0
+SYNCS_AT_ONCE = 6
+SEARCH_BATCH = 2_000
+MAX_WAITING = 10_000
+MAX_LIMIT = 200
+MAX_OFFSET = 10_000
+VerifyReview = Callable[[Review, bytes], bool]
+
+
+class IndexService:
+    """What others publish, and this store's own listings among them."""
+
+    def __init__(
+        self,
+        config: Config,
+        db: Database,
+        blocks: BlockStore,
+        fetcher: Fetcher,
+        clock: Callable[[], int],
+        *,
+        own_store: bytes = b"",
+        verify_review: VerifyReview | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._db = db
+        self._clock = clock
+        self.own_store = own_store
+        self._verify_review = verify_review
+        self._ledger = Ledger()
+        self._admission = Admission(monotonic, config.unknown_stores)
+        self._trusted: set[bytes] = {own_store} - {b""}
+        self._sync = StoreSync(
+            db,
+            blocks,
+            fetcher,
+            is_trusted=self._trusted.__contains__,
+            max_listings=config.unknown_listings,
+            min_grant_sequence=self._ledger.min_grant_sequence,
+        )
+        self._shelf = Shelf(blocks)
+        self._search = SearchIndex(paths(config)["search"], config.index_heap_mb)
+        self._searching = asyncio.Lock()
+        self._waiting: dict[bytes, None] = {}
+        self._due = asyncio.Event()
+        self._load()
+
+    # --- life
+
+    def _load(self) -> None:
+        frames = self._db.read(lambda connection: connection.execute(select(tables.head.c.frame)).scalars().all())
+        self._ledger.load(frames, self._clock())
+        followed = self._db.read(lambda connection: connection.execute(select(tables.follow.c.store)).scalars().all())
+        self._trusted.update(followed)
+        self._open_search()
+
+    async def run(self) -> None:
+        """Fetch, index and retry until cancelled."""
+        await self.commit_search()
+        for store in await self._db.read_async(_unfinished):
+            self._enqueue(store)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sync_forever(tasks))
+            tasks.create_task(self._commit_forever())
+            tasks.create_task(self._retry_forever())
+
+    async def close(self) -> None:
+        """Let go of the search index; end `run` first."""
+        async with self._searching:
+            self._search.close()
+
+    def _open_search(self) -> None:
+        try:
+            self._search.open()
+            expected = self._db.read(_searchable_count)
+            if self._search.count() == expected:
+                return
+            log.info("The search index does not match the database; making it again.")
+        except IndexBroken:
+            log.info("The search index cannot be opened; making it again.")
+        self._search.wipe()
+        self._db.write_blocking(writing.mark_all_unsearchable)
+
+    async def _sync_forever(self, tasks: asyncio.TaskGroup) -> None:
+        gate = asyncio.Semaphore(SYNCS_AT_ONCE)
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            while self._waiting:
+                store = next(iter(self._waiting))
+                del self._waiting[store]
+                await gate.acquire()
+                tasks.create_task(self._sync_one(store, gate))
+
+    async def _sync_one(self, store: bytes, gate: asyncio.Semaphore) -> None:
+        try:
+            await self._sync.bring_in(store)
+        except HalleError as exc:
+            log.info("Store 0x%s is not in yet: %s", store.hex(), exc.code)
+        except Exception:
+            log.warning("A sync failed.", exc_info=True)
+        finally:
+            gate.release()
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_EVERY_S)
+            try:
+                await self.commit_search()
+            except HalleError as exc:
+                log.warning("The search index was not brought up to date: %s", exc)
+
+    async def _retry_forever(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_EVERY_S)
+            self._ledger.drop_expired(self._clock())
+            for store in await self._db.read_async(_unfinished):
+                self._enqueue(store)
+
+    def _enqueue(self, store: bytes) -> None:
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting[store] = None
+            self._due.set()
+
+    # --- for the network
+
+    def validate(self, frame: bytes, from_peer: str) -> Verdict:
+        """What to do with a gossiped frame. Called in the network's thread; never raises."""
+        if len(frame) > MAX_FRAME_BYTES:
+            return Verdict.REJECT
+        try:
+            announcement = Announcement.decode(frame)
+            head, grant = announcement.open()
+            standing = self._ledger.standing(head)
+            if standing in (Standing.KNOWN, Standing.OLD):
+                return Verdict.IGNORE
+            head.verify(grant, min_sequence=self._ledger.min_grant_sequence(head.store))
+        except ProtocolError:
+            return Verdict.REJECT
+        now = self._clock()
+        if head.expires < now or head.issued > now + 600:
+            return Verdict.IGNORE  # a clock may be wrong, ours too
+        known = head.store in self._trusted or self._ledger.knows(head.store)
+        admitted = self._admission.admit(head.store, known=known, population=len(self._ledger))
+        return Verdict.ACCEPT if admitted else Verdict.IGNORE
+
+    async def on_head(self, frame: bytes, from_peer: str) -> None:
+        """Keep a head and have its documents fetched in the background."""
+        with contextlib.suppress(ProtocolError):
+            if await self._take_head(frame, from_peer) is Standing.NEW:
+                self._enqueue(Announcement.decode(frame).open()[0].store)
+
+    def head_items(self) -> ItemSet:
+        """The set of heads here, to be compared with another node's."""
+        return self._ledger.items()
+
+    def head_frames(self, ids: Sequence[bytes]) -> list[bytes]:
+        """The frames of heads by id."""
+        stores = self._ledger.stores_of(ids)
+        query = select(tables.head.c.frame).where(tables.head.c.store.in_(stores))
+        return self._db.read(lambda connection: list(connection.execute(query).scalars()))
+
+    async def ingest_head(self, frame: bytes, from_peer: str = "") -> bool:
+        """Take a head and wait for its documents; True when all of them are in.
+
+        Raises: RemoteProtocolError for a bad head or catalog, Unavailable("block-missing").
+        """
+        await self._take_head(frame, from_peer)
+        return await self._sync.bring_in(Announcement.decode(frame).open()[0].store)
+
+    async def _take_head(self, frame: bytes, from_peer: str) -> Standing:
+        announcement = Announcement.decode(frame)
+        head, grant = announcement.open()
+        head.verify(grant, self._clock(), min_sequence=self._ledger.min_grant_sequence(head.store))
+        standing = self._ledger.standing(head)
+        if standing is Standing.NEW:
+            await self._db.write(
+                lambda connection: writing.write_head(connection, head, frame, from_peer, self._clock())
+            )
+            self._accept(head, grant)
+        elif standing is Standing.EQUIVOCATES:
+            await self._db.write(lambda connection: writing.write_equivocation(connection, head, frame, self._clock()))
+        return standing
+
+    def _accept(self, head: Head, grant: Grant | None) -> None:
+        self._ledger.accept(head, grant)
+
+    # --- search
+
+    async def commit_search(self) -> int:
+        """Make every listing that is in findable now; return how many changed."""
+        async with self._searching:
+            total = 0
+            while count := await self._commit_batch():
+                total += count
+            return total
+
+    async def _commit_batch(self) -> int:
+        rows, gone = await self._db.read_async(_due_rows)
+        if not rows and not gone:
+            return 0
+        try:
+            await asyncio.to_thread(self._search.apply, [_search_row(row) for row in rows], gone)
+        except IndexBroken:
+            await self._rebuild()
+            return 1
+        done = [(row["id"], row["cid"]) for row in rows]
+        await self._db.write(lambda connection: writing.note_searchable(connection, done, gone))
+        return len(done) + len(gone)
+
+    async def _rebuild(self) -> None:
+        log.info("The search index is damaged; making it again.")
+        await asyncio.to_thread(self._search.wipe)
+        await self._db.write(writing.mark_all_unsearchable)
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        locale: str = "en",
+        facets: Mapping[str, str | Sequence[str]] | None = None,
+        sort: str = "relevance",
+        offset: int = 0,
+        limit: int = 24,
+        count_facets: bool = True,
+    ) -> SearchPage:
+        """One page of listings.
+
+        Shape: `facets` narrows, name → value or values; `sort` is relevance, price, -price, new or rating.
+        """
+        chosen = {
+            name: [values] if isinstance(values, str) else list(values)
+            for name, values in (facets or {}).items()
+            if name in FACETS and values
+        }
+        start, size = max(0, min(offset, MAX_OFFSET)), max(1, min(limit, MAX_LIMIT))
+        if sort == "relevance" and not text.strip():
+            sort = "new"
+        try:
+            found = self._search.find(text, chosen, sort, start, size, count_facets=count_facets)
+        except IndexBroken:
+            found = Found([], 0, {})  # the next commit finds it broken too, and makes it again
+        hits = self._db.read(lambda connection: reading.hits(connection, found.ids, locale))
+        counts = {name: tuple(Facet(*pair) for pair in pairs) for name, pairs in found.facets.items()}
+        return SearchPage(tuple(hits), found.total, start, size, counts)
+
+    # --- views
+
+    def listing(self, store: bytes, handle: str) -> ListingView | None:
+        """One listing; None when it is not known here."""
+        return self._db.read(lambda connection: self._shelf.listing(connection, store, handle))
+
+    def stores(
+        self, query: str = "", *, followed: bool | None = None, offset: int = 0, limit: int = 100
+    ) -> list[StoreView]:
+        """Stores by name."""
+        wanted = [tables.store.c.name.icontains(word, autoescape=True) for word in query.split()[:5]]
+        if followed is not None:
+            wanted.append(tables.follow.c.since.is_not(None) if followed else tables.follow.c.since.is_(None))
+        size = max(1, min(limit, 500))
+        return self._db.read(
+            lambda connection: reading.stores(connection, self.own_store, wanted, max(offset, 0), size)
+        )
+
+    def store(self, store: bytes) -> StoreView | None:
+        """One store; None when no head of it is known here."""
+        wanted = [tables.head.c.store == store]
+        found = self._db.read(lambda connection: reading.stores(connection, self.own_store, wanted, 0, 1))
+        return found[0] if found else None
+
+    def reviews(self, store: bytes, handle: str | None = None) -> list[ReviewView]:
+        """What buyers say of a store or of one listing."""
+        return self._db.read(lambda connection: reading.reviews(connection, store, handle))
+
+    def document(self, store: bytes, key: str) -> SignedDocument | None:
+        """The signed document a store publishes under a key, such as `shipping/store`."""
+        return self._db.read(lambda connection: self._shelf.document(connection, store, key))
+
+    def profile_document(self, store: bytes) -> SignedDocument | None:
+        """The signed profile of a store."""
+        return self.document(store, "profile/store")
+
+    def shipping_document(self, store: bytes) -> SignedDocument | None:
+        """The signed delivery zones of a store."""
+        return self.document(store, "shipping/store")
+
+    def shipping_of(self, store: bytes) -> Shipping | None:
+        """The delivery zones of a store."""
+        doc = self.shipping_document(store)
+        body = None if doc is None else parse_body(doc)
+        return body if isinstance(body, Shipping) else None
+
+    def problems(self, store: bytes) -> dict[str, str]:
+        """Documents of a store that broke a rule. Shape: key → code."""
+        document = tables.document
+        query = select(document.c.key, document.c.problem).where(
+            document.c.store == store, document.c.problem.is_not(None)
+        )
+        return self._db.read(lambda connection: {row.key: row.problem for row in connection.execute(query)})
+
+    def equivocation(self, store: bytes) -> tuple[bytes, bytes] | None:
+        """Two signed heads of one seq, when the store told two stories."""
+        lies = tables.equivocation
+        query = select(lies.c.frame_a, lies.c.frame_b).where(lies.c.store == store).order_by(lies.c.seq.desc())
+        row = self._db.read(lambda connection: connection.execute(query).first())
+        return None if row is None else (row.frame_a, row.frame_b)
+
+    def stats(self) -> dict[str, int]:
+        """How much is here. Shape: stores, listings, waiting."""
+        listings = self._db.read(
+            lambda connection: connection.execute(select(func.count()).select_from(tables.listing)).scalar_one()
+        )
+        return {"stores": len(self._ledger), "listings": listings, "waiting": len(self._waiting)}
+
+    # --- follows and reviews
+
+    async def follow(self, store: bytes) -> None:
+        """Have all of a store, whatever its size, before strangers."""
+        now = self._clock()
+
+        def note(connection: Connection) -> None:
+            connection.execute(insert(tables.follow).values(store=store, since=now).on_conflict_do_nothing())
+            # What was left out for lack of room is fetched now.
+            connection.execute(update(tables.head).where(tables.head.c.store == store).values(indexed_root=None))
+
+        await self._db.write(note)
+        self._trusted.add(store)
+        self._enqueue(store)
+
+    async def unfollow(self, store: bytes) -> None:
+        """Treat a store like any other."""
+        await self._db.write(
+            lambda connection: connection.execute(delete(tables.follow).where(tables.follow.c.store == store)).rowcount
+        )
+        if store != self.own_store:
+            self._trusted.discard(store)
+
+    def use_review_judge(self, verify_review: VerifyReview) -> None:
+        """Ask this about each review: did its author buy, and is the order closed?"""
+        self._verify_review = verify_review
+
+    async def verify_reviews(self) -> int:
+        """Judge the reviews that are not verified yet; return how many are now."""
+        judge = self._verify_review
+        if judge is None:
+            return 0
+        review = tables.review
+        query = select(review.c.author, review.c.key, review.c.cid).where(~review.c.verified)
+        rows = await self._db.read_async(lambda connection: connection.execute(query).all())
+        good = [(row.author, row.key) for row in rows if self._is_verified(judge, row.author, row.key)]
+        if good:
+            await self._db.write(lambda connection: _note_verified(connection, good))
+        return len(good)
+
+    def _is_verified(self, judge: VerifyReview, author: bytes, key: str) -> bool:
+        doc = self.document(author, key)
+        body = None if doc is None else parse_body(doc)
+        return isinstance(body, Review) and judge(body, author)
+
+
+def _note_verified(connection: Connection, good: Sequence[tuple[bytes, str]]) -> None:
+    review = tables.review
+    places = set()
+    for author, key in good:
+        here = (review.c.author == author) & (review.c.key == key)
+        connection.execute(update(review).where(here).values(verified=True))
+        row = connection.execute(select(review.c.store, review.c.handle).where(here)).one()
+        places.add((row.store, row.handle))
+    writing.refresh_ratings(connection, places)
+
+
+def _unfinished(connection: Connection) -> list[bytes]:
+    head = tables.head
+    query = select(head.c.store).where(head.c.indexed_root.is_(None) | (head.c.indexed_root != head.c.root))
+    return list(connection.execute(query.limit(MAX_WAITING)).scalars())
+
+
+def _searchable_count(connection: Connection) -> int:
+    query = select(func.count()).select_from(tables.listing).where(tables.listing.c.searchable)
+    return connection.execute(query).scalar_one()
+
+
+def _due_rows(connection: Connection) -> tuple[list[dict[str, Any]], list[int]]:
+    listing = tables.listing
+    query = select(listing).where(listing.c.searchable.is_(False)).order_by(listing.c.id).limit(SEARCH_BATCH)
+    rows = [dict(row._mapping) for row in connection.execute(query)]
+    gone = list(connection.execute(select(tables.unlisted.c.id).limit(SEARCH_BATCH)).scalars())
+    return rows, gone
+
+
+def _search_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    short = row["words"][:600]
+    return {
+        "id": row["id"],
+        "title": row["title"],
+        "text": row["words"],
+        "stem_en": short,
+        "stem_fr": short,
+        "kind": row["kind"],
+        "category": row["category"],
+        "store": row["store"].hex(),
+        "currency": row["currency"],
+        "availability": row["availability"],
+        "country": row["country"],
+        "vendor": row["vendor"],
+        "price": max(row["price_minor"], 0),
+        "issued": max(row["issued"], 0),
+        "rating": row["rating_tenths"] or 0,
+    }

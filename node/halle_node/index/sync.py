@@ -1,0 +1,218 @@
+"""Bring one store's documents in by difference: only changed pages and new documents are fetched.
+
+Rule: nothing is believed for who sent it. Every block is hashed, every document's signature checked, and a catalog
+counts as indexed only when all of it is in, so that a broken connection is continued and not skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection, func, select
+
+from halle_node.blocks import BlockStore
+from halle_node.db import Database
+from halle_node.db.schema import index as tables
+from halle_node.index import writing
+from halle_node.index.rows import Reader, Rows
+from halle_protocol.catalog import Diff, walk_changes
+from halle_protocol.cid import CID
+from halle_protocol.errors import HalleError, RemoteProtocolError, Unavailable
+from halle_protocol.head import Announcement
+
+Fetcher = Callable[[str, list[str], list[CID]], Awaitable[dict[CID, bytes]]]
+
+FETCH_CIDS = 200
+WRITE_DOCUMENTS = 400
+# What a store says of itself comes before what it sells.
+FIRST = ("profile/", "shipping/", "policy/", "review/")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The catalog to reach, where the last sync stopped, and whom to ask."""
+
+    store: bytes
+    frame: bytes
+    root: CID
+    indexed_root: CID | None
+    sources: tuple[tuple[str, tuple[str, ...]], ...]
+    room: int | None
+
+
+class StoreSync:
+    """Syncs stores, one at a time each."""
+
+    def __init__(
+        self,
+        db: Database,
+        blocks: BlockStore,
+        fetcher: Fetcher,
+        *,
+        is_trusted: Callable[[bytes], bool],
+        max_listings: int,
+        min_grant_sequence: Callable[[bytes], int],
+    ) -> None:
+        self._db = db
+        self._blocks = blocks
+        self._fetcher = fetcher
+        self._is_trusted = is_trusted
+        self._max_listings = max_listings
+        self._min_grant_sequence = min_grant_sequence
+        self._busy: dict[bytes, asyncio.Lock] = {}
+
+    async def bring_in(self, store: bytes) -> bool:
+        """True when every document of the store's newest head is in; True at once when it was.
+
+        Raises: Unavailable("block-missing"…) when nobody had the blocks, RemoteProtocolError("catalog-…").
+        """
+        lock = self._busy.setdefault(store, asyncio.Lock())
+        async with lock:
+            while True:
+                target = self._db.read(lambda connection: self._target(connection, store))
+                if target is None:
+                    return False
+                if target.root == target.indexed_root:
+                    return True
+                await self._advance(target)
+
+    def _target(self, connection: Connection, store: bytes) -> Target | None:
+        row = connection.execute(select(tables.head).where(tables.head.c.store == store)).first()
+        if row is None:
+            return None
+        card = connection.execute(
+            select(tables.store.c.peer_id, tables.store.c.addrs).where(tables.store.c.store == store)
+        ).first()
+        sources: list[tuple[str, tuple[str, ...]]] = [(row.peer, ())] if row.peer else []
+        if card is not None and card.peer_id:
+            sources.append((card.peer_id, tuple(json.loads(card.addrs))))
+        room = None if self._is_trusted(store) else self._max_listings - _listing_count(connection, store)
+        indexed = CID.from_bytes(row.indexed_root) if row.indexed_root else None
+        return Target(store, row.frame, CID.from_bytes(row.root), indexed, tuple(sources), room)
+
+    async def _advance(self, target: Target) -> None:
+        try:
+            diff = await self._walk(target, target.indexed_root)
+        except Unavailable:
+            if target.indexed_root is None:
+                raise
+            diff = await self._walk(target, None)  # old pages were cleaned up: compare with the rows instead
+            diff = await asyncio.to_thread(self._with_vanished, target.store, diff)
+        wanted = _in_room(diff, target.room)
+        head, grant = Announcement.decode(target.frame).open()
+        reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
+        gone = [key for key, (_, after) in diff.changed.items() if after is None]
+        for batch in _batches(wanted, WRITE_DOCUMENTS):
+            await self._need(target, [cid for _, cid in batch])
+            rows = await asyncio.to_thread(self._read, reader, batch)
+            rows.gone += gone
+            gone = []
+            await self._db.write(partial(_write, target.store, rows))
+        await self._db.write(lambda connection: self._finish(connection, target, gone))
+        await asyncio.to_thread(self._blocks.pin, f"store/{target.store.hex()}", head.catalog)
+
+    def _finish(self, connection: Connection, target: Target, gone: list[str]) -> None:
+        writing.write_rows(connection, target.store, Rows(gone=gone))
+        writing.note_indexed(connection, target.store, bytes(target.root))
+
+    async def _walk(self, target: Target, old_root: CID | None) -> Diff:
+        walk = walk_changes(old_root, target.root, self._blocks.get, self._blocks.has)
+
+        def step() -> list[CID] | Diff:
+            try:
+                return next(walk)
+            except StopIteration as stop:
+                diff: Diff = stop.value
+                return diff
+
+        while True:
+            reached = await asyncio.to_thread(step)
+            if isinstance(reached, Diff):
+                return reached
+            await self._need(target, reached)
+
+    def _with_vanished(self, store: bytes, diff: Diff) -> Diff:
+        """A difference from nothing, plus what the rows have and the catalog has no more."""
+        known = self._db.read(lambda connection: _known_keys(connection, store))
+        vanished = {key: (None, None) for key in known if key not in diff.changed}
+        return Diff({**diff.changed, **vanished})
+
+    async def _need(self, target: Target, cids: Sequence[CID]) -> None:
+        """Have these blocks in the store.
+
+        Raises: Unavailable("block-missing").
+        """
+        missing = await asyncio.to_thread(self._blocks.missing, cids)
+        for start in range(0, len(missing), FETCH_CIDS):
+            await self._fetch(target, missing[start : start + FETCH_CIDS])
+
+    async def _fetch(self, target: Target, cids: list[CID]) -> None:
+        left, last_error = cids, None
+        for peer_id, addrs in target.sources:
+            try:
+                found = await self._fetcher(peer_id, list(addrs), left)
+            except (Unavailable, RemoteProtocolError) as exc:
+                last_error = exc
+                continue
+            wanted = [(cid, found[cid]) for cid in left if cid in found]
+            await asyncio.to_thread(self._blocks.put_many, wanted)  # hashes every block again
+            left = [cid for cid in left if cid not in found]
+            if not left:
+                return
+        raise Unavailable(
+            f"{len(left)} blocks of store 0x{target.store.hex()} are not to be had now.",
+            code="block-missing",
+            hint="They are asked for again later.",
+        ) from last_error
+
+    def _read(self, reader: Reader, batch: Sequence[tuple[str, CID]]) -> Rows:
+        rows = Rows()
+        for key, cid in batch:
+            try:
+                reader.take(rows, key, cid, self._blocks.get(cid))
+            except Unavailable:
+                raise
+            except HalleError as exc:
+                raise RemoteProtocolError(exc.message, code=exc.code) from exc
+        return rows
+
+
+def _write(store: bytes, rows: Rows, connection: Connection) -> None:
+    writing.write_rows(connection, store, rows)
+
+
+def _in_room(diff: Diff, room: int | None) -> list[tuple[str, CID]]:
+    """What to fetch, the store's card first; a stranger's listings only as far as there is room."""
+    wanted = [(key, after) for key, (_, after) in diff.changed.items() if after is not None]
+    wanted.sort(key=lambda entry: (not entry[0].startswith(FIRST), entry[0]))
+    if room is None:
+        return wanted
+    fresh = {key for key, (before, _) in diff.changed.items() if before is None and key.startswith("listing/")}
+    kept = []
+    for key, cid in wanted:
+        if key in fresh:
+            if room <= 0:
+                continue
+            room -= 1
+        kept.append((key, cid))
+    return kept
+
+
+def _batches(entries: Sequence[tuple[str, CID]], size: int) -> Iterator[list[tuple[str, CID]]]:
+    for start in range(0, len(entries), size):
+        yield list(entries[start : start + size])
+
+
+def _listing_count(connection: Connection, store: bytes) -> int:
+    query = select(func.count()).select_from(tables.listing).where(tables.listing.c.store == store)
+    return connection.execute(query).scalar_one()
+
+
+def _known_keys(connection: Connection, store: bytes) -> list[str]:
+    handles = connection.execute(select(tables.listing.c.handle).where(tables.listing.c.store == store)).scalars()
+    keys = connection.execute(select(tables.document.c.key).where(tables.document.c.store == store)).scalars()
+    return [f"listing/{handle}" for handle in handles] + list(keys)
