@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyrevm import AccountInfo
 
 from contracts.evm_market import (
     ARBITER,
@@ -17,6 +18,7 @@ from contracts.evm_market import (
     Market,
     Reverted,
     fixture_code,
+    text,
     word,
 )
 from halle_contracts import encode_call, terms_tuple
@@ -226,6 +228,12 @@ def test_fund_takes_the_approval_of_a_smart_account(market: Market) -> None:
     digest = terms.digest(market.chain_id, market.escrow)
     market.send(MERCHANT.address, merchant, keccak256(b"approve(bytes32,bool)")[:4] + digest + word(1))
     assert market.fund(terms, b"anything").event("Funded")["accepted"] is True
+
+
+def test_fund_takes_the_plain_signature_of_a_delegated_key(market: Market) -> None:
+    """By EIP-7702 a key may have code that knows nothing of ERC-1271; it still signs as before."""
+    market.evm.insert_account_info(text(MERCHANT.address), AccountInfo(code=b"\xfe"))
+    assert market.fund(market.terms()).event("Funded")["accepted"] is True
 
 
 def test_operator_acts_for_its_merchant_until_it_expires(market: Market) -> None:
