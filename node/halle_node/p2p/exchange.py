@@ -72,9 +72,7 @@ class BlockExchange:
         except RemoteProtocolError:
             self._wire.punish(peer)
             raise
-        raise Unavailable(
-            f"Peer {peer} was too slow.", code="peer-stalled", hint="Retry or ask another peer."
-        )
+        raise Unavailable(f"Peer {peer} was too slow.", code="peer-stalled", hint="Retry or ask another peer.")
 
     async def _receive(self, frames: Frames, asked: list[CID]) -> _Answer:
         answer, wanted, received = _Answer(), set(asked), 0
@@ -154,9 +152,7 @@ def _parse_request(frame: bytes, limit: int) -> list[CID]:
         raise RemoteProtocolError("A block request has one field, `want`.", code="blocks-shape")
     wanted = _links(value["want"])
     if len(wanted) > limit:
-        raise RemoteProtocolError(
-            f"{len(wanted)} blocks asked at once; {limit} may be.", code="blocks-too-many"
-        )
+        raise RemoteProtocolError(f"{len(wanted)} blocks asked at once; {limit} may be.", code="blocks-too-many")
     return list(dict.fromkeys(wanted))
 
 

@@ -133,9 +133,7 @@ class Frames:
                 raise _gone(exc) from exc
             self._count(0, len(data))
             return
-        raise Unavailable(
-            f"The peer did not read for {self._timeout_s:g} s.", code="peer-stalled", hint="Retry later."
-        )
+        raise Unavailable(f"The peer did not read for {self._timeout_s:g} s.", code="peer-stalled", hint="Retry later.")
 
     async def finish(self) -> None:
         """Close our side and wait until the peer closed its own: a stream open on one side leaks."""

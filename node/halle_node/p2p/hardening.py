@@ -32,6 +32,7 @@ log = logging.getLogger("halle_node.p2p")
 QUEUE_FRAMES = 4096
 WRITE_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 1.5
+UPGRADE_LIMIT_S = 5.0
 
 Guard = Callable[[str], bool]
 
@@ -263,7 +264,9 @@ def connection_settings(max_connections: int, health_check_interval_s: float) ->
         abort_connection_on_ping_failure=True,
         health_initial_delay=min(5.0, health_check_interval_s),
         health_check_interval=health_check_interval_s,
-        ping_timeout=5.0,
+        ping_timeout=min(5.0, health_check_interval_s),
+        inbound_upgrade_timeout=UPGRADE_LIMIT_S,
+        outbound_upgrade_timeout=UPGRADE_LIMIT_S,
     )
 
 

@@ -33,9 +33,7 @@ STABLE_S = 120.0
 class Network:
     """`peer_private` is the 32-byte Ed25519 seed of the peer identity."""
 
-    def __init__(
-        self, config: NetworkConfig, peer_private: bytes, blocks: BlockStore, handlers: Handlers
-    ) -> None:
+    def __init__(self, config: NetworkConfig, peer_private: bytes, blocks: BlockStore, handlers: Handlers) -> None:
         self._config = config
         self._private = peer_private
         self._blocks = blocks
@@ -71,9 +69,7 @@ class Network:
         from halle_node.p2p.session import Session
 
         hardening.harden_process()
-        session = Session(
-            self._config, self._private, self._port, self._blocks, self._handlers, self._traffic, bridge
-        )
+        session = Session(self._config, self._private, self._port, self._blocks, self._handlers, self._traffic, bridge)
         await session.run(self._ready)
 
     def _ready(self, session: Session) -> None:
@@ -138,7 +134,7 @@ class Network:
         return list(self._session.addrs) if self._session is not None else []
 
     def peers(self) -> list[PeerInfo]:
-        return list(self._session.table) if self._session is not None else []
+        return list(self._session.roster.table) if self._session is not None else []
 
     def stats(self) -> NetworkStats:
         traffic = self._traffic

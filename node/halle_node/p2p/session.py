@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import socket
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
 from libp2p import new_host
-from libp2p.abc import INotifee
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key
 from libp2p.tools.anyio_service import background_trio_service
@@ -26,20 +24,19 @@ from halle_node.p2p.direct import DirectMessages
 from halle_node.p2p.exchange import BlockExchange
 from halle_node.p2p.gossip import TOPIC, HeadGossip
 from halle_node.p2p.limits import PeerLedger
+from halle_node.p2p.roster import Roster
 from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Handlers, NetworkConfig, PeerInfo
+from halle_node.p2p.types import Handlers, NetworkConfig
 from halle_node.p2p.wire import Wire
 from halle_protocol.errors import ConfigError, HalleError
 
 log = logging.getLogger("halle_node.p2p")
 
-_TABLE_REFRESH_S = 2.0
-
 
 class Session:
     """Built in the trio thread; its public attributes are read by the facade only through the bridge,
-    except `table`, `addrs` and the counters, which are replaced whole.
+    except the roster's table and `addrs`, which are replaced whole.
     """
 
     def __init__(
@@ -75,11 +72,9 @@ class Session:
         self.dialer = Dialer(self.wire, config, self.book)
         self._pubsub = self._new_pubsub()
         self._bitswap = BitswapServer(self.wire, store) if config.serve_bitswap else None
-        self._since: dict[str, int] = {}
-        self.table: tuple[PeerInfo, ...] = ()
+        self.roster = Roster(self.wire, self._peer_came, self._peer_went)
         self.addrs: tuple[str, ...] = ()
         self._to_sync_in, self._to_sync = trio.open_memory_channel[str](64)
-        self._table_stale = trio.Event()
 
     def _asking(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def ask(*args: Any) -> Any:
@@ -120,14 +115,13 @@ class Session:
         self.addrs = tuple(str(addr) for addr in self.host.get_addrs())
         if self._bitswap is not None:
             await self._bitswap.start()
-        self.host.get_network().register_notifee(_Watch(self))
         subscription = await self._pubsub.subscribe(TOPIC)
         nursery.start_soon(self.gossip.run, subscription)
         nursery.start_soon(self.wire.execute_bans)
         nursery.start_soon(self.dialer.run)
         nursery.start_soon(self._sync_new_peers)
         nursery.start_soon(self._sync_periodically)
-        nursery.start_soon(self._keep_table)
+        nursery.start_soon(self.roster.run)
 
     def _check_port(self) -> None:
         """Refuse a port in use: with the library's SO_REUSEPORT two nodes would share it unnoticed."""
@@ -151,18 +145,13 @@ class Session:
 
     # peers
 
-    def peer_came(self, peer: str, outbound: bool) -> None:
-        self._since.setdefault(peer, int(time.time()))
-        self._table_stale.set()
+    def _peer_came(self, peer: str, outbound: bool) -> None:
         if self.ledger.is_banned(peer):
-            self.wire.punish(peer)
+            self.wire.condemn(peer)
         elif outbound:  # the side that dialled reconciles, for both
             self._queue_sync(peer)
 
-    def peer_went(self, peer: str) -> None:
-        if not self.wire.is_connected(peer):
-            self._since.pop(peer, None)
-        self._table_stale.set()
+    def _peer_went(self, peer: str) -> None:
         self.dialer.wake()
 
     def _queue_sync(self, peer: str) -> None:
@@ -179,7 +168,7 @@ class Session:
         while True:
             # Jitter keeps nodes that started together from reconciling in step.
             await trio.sleep(self._config.sync_interval_s * random.uniform(0.8, 1.2))  # noqa: S311
-            peers = [info.peer_id for info in self.table]
+            peers = [info.peer_id for info in self.roster.table]
             if peers:
                 await self._sync_quietly(random.choice(peers))  # noqa: S311
 
@@ -196,72 +185,9 @@ class Session:
 
     async def _remember(self, peer: str) -> None:
         """Keep the address of a peer that speaks Halle with us."""
-        for info in self.table:
+        for info in self.roster.table:
             if info.peer_id == peer and info.direction == "outbound" and self.book.remember(peer, info.addr):
                 await trio.to_thread.run_sync(self.book.save)
-
-    async def _keep_table(self) -> None:
-        while True:
-            self._table_stale = trio.Event()
-            self.table = tuple(self._peer_infos())
-            with trio.move_on_after(_TABLE_REFRESH_S):
-                await self._table_stale.wait()
-
-    def _peer_infos(self) -> list[PeerInfo]:
-        infos: list[PeerInfo] = []
-        for identity, connections in list(self.host.get_network().connections.items()):
-            for connection in list(connections)[:1]:
-                infos.append(self._peer_info(identity, connection))
-        return infos
-
-    def _peer_info(self, identity: Any, connection: Any) -> PeerInfo:
-        peer = str(identity)
-        outbound = _is_outbound(connection)
-        rtt = self.host.get_peerstore().latency_EWMA(identity) or None
-        return PeerInfo(
-            peer_id=peer,
-            addr=_remote_addr(connection, peer),
-            direction="outbound" if outbound else "inbound",
-            since=self._since.get(peer, 0),
-            rtt=rtt,
-            score=self.ledger.score(peer),
-        )
-
-
-class _Watch(INotifee):  # type: ignore[misc]
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def connected(self, network: Any, conn: Any) -> None:
-        self._session.peer_came(str(conn.muxed_conn.peer_id), _is_outbound(conn))
-
-    async def disconnected(self, network: Any, conn: Any) -> None:
-        self._session.peer_went(str(conn.muxed_conn.peer_id))
-
-    async def opened_stream(self, network: Any, stream: Any) -> None:
-        return None
-
-    async def closed_stream(self, network: Any, stream: Any) -> None:
-        return None
-
-    async def listen(self, network: Any, multiaddr: Any) -> None:
-        return None
-
-    async def listen_close(self, network: Any, multiaddr: Any) -> None:
-        return None
-
-
-def _is_outbound(connection: Any) -> bool:
-    return bool(connection.muxed_conn.is_initiator)
-
-
-def _remote_addr(connection: Any, peer: str) -> str:
-    try:
-        host, port = connection.muxed_conn.get_remote_address()
-    except Exception:  # the socket closed meanwhile
-        return ""
-    kind = "ip6" if ":" in host else "ip4"
-    return f"/{kind}/{host}/tcp/{port}/p2p/{peer}"
 
 
 def _listen_addr(host: str, port: int) -> Multiaddr:
@@ -274,9 +200,7 @@ def _new_host(config: NetworkConfig, peer_private: bytes) -> Any:
         key_pair=key_pair,
         sec_opt=hardening.noise_only(key_pair, create_noise_key().private_key),
         muxer_opt=hardening.yamux_only(),
-        connection_config=hardening.connection_settings(
-            config.max_connections, config.health_check_interval_s
-        ),
+        connection_config=hardening.connection_settings(config.max_connections, config.health_check_interval_s),
     )
 
 

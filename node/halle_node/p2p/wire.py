@@ -35,7 +35,7 @@ class Wire:
         self.traffic = traffic
         self.own_id = str(host.get_id())
         self._dial_locks: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
-        self.condemned: list[str] = []
+        self._condemned: list[str] = []
         self._ban = trio.Event()
 
     def is_connected(self, peer: str) -> bool:
@@ -47,9 +47,7 @@ class Wire:
         Raises: Unavailable "peer-unreachable", Refused "peer-banned".
         """
         if self.ledger.is_banned(peer):
-            raise Refused(
-                f"Peer {peer} broke the rules lately.", code="peer-banned", hint="Retry in ten minutes."
-            )
+            raise Refused(f"Peer {peer} broke the rules lately.", code="peer-banned", hint="Retry in ten minutes.")
         identity = _id(peer)
         known = [Multiaddr(addr) for addr in transports(peer, addrs)]
         with trio.move_on_after(self.config.connect_timeout_s):
@@ -128,27 +126,30 @@ class Wire:
             self.punish(peer)
 
     def punish(self, peer: str) -> None:
+        """Lower a peer's score; too low bans it for a while."""
         if self.ledger.rejected(peer):
             log.info("peer %s is banned for a while", peer)
-            self.condemned.append(peer)
-            self._ban.set()
+            self.condemn(peer)
+
+    def condemn(self, peer: str) -> None:
+        """Have a peer disconnected soon."""
+        self._condemned.append(peer)
+        self._ban.set()
 
     async def execute_bans(self) -> None:
         """Disconnect banned peers, for ever."""
         while True:
             await self._ban.wait()
             self._ban = trio.Event()
-            while self.condemned:
-                await self.disconnect(self.condemned.pop())
+            while self._condemned:
+                await self.disconnect(self._condemned.pop())
 
 
 def _id(peer: str) -> Any:
     try:
         return ID.from_base58(check_peer_id(peer))
     except ValueError as exc:
-        raise Refused(
-            f"{peer!r} is not a peer id.", code="bad-peer-id", hint="It begins with 12D3Koo."
-        ) from exc
+        raise Refused(f"{peer!r} is not a peer id.", code="bad-peer-id", hint="It begins with 12D3Koo.") from exc
 
 
 def _unreachable(peer: str, cause: BaseException | None) -> Unavailable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import pytest
@@ -117,6 +118,20 @@ async def test_killed_peer_is_found_again(peers: Any) -> None:
     await b.connected_to(again)
     await b.call("deliver", peer=again.peer_id, addrs=[], text="welcome back")
     assert len(await again.call("processed")) == 1
+
+
+async def test_frozen_peer_is_dropped_and_found_again_when_it_wakes(peers: Any) -> None:
+    b = await peers.start("b")
+    a = await peers.start("a", bootstrap=[b.addrs[0]], health_check_interval_s=0.5, dial_timeout_s=1.0)
+    await a.connected_to(b)
+    b.process.send_signal(signal.SIGSTOP)
+
+    async def is_alone() -> bool:
+        return await a.call("peers") == []
+
+    await a.until(is_alone)
+    b.process.send_signal(signal.SIGCONT)
+    await a.connected_to(b)
 
 
 async def test_peers_are_remembered_over_a_restart(peers: Any) -> None:
