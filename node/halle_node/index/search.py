@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,17 +116,17 @@ class SearchIndex:
         """How many listings can be found."""
         return int(self._index.searcher().num_docs)
 
-    def apply(self, rows: Iterable[Mapping[str, Any]], gone: Iterable[int]) -> None:
+    def apply(self, rows: Sequence[Mapping[str, Any]], gone: Sequence[int]) -> None:
         """Make rows findable and others not, in one commit.
 
         Raises: IndexBroken.
         """
         with self._lock:
             try:
-                for number in gone:
-                    self._writer.delete_documents_by_term("id", number)
+                stale = [*gone, *(row["id"] for row in rows)]
+                # Deleting by term takes the number for a signed one and deletes nothing.
+                self._writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "id", stale))
                 for row in rows:
-                    self._writer.delete_documents_by_term("id", row["id"])
                     # Without the schema, numbers become signed ones and kill the writer's thread later.
                     self._writer.add_document(tantivy.Document.from_dict(dict(row), self._schema))
                 self._writer.commit()

@@ -79,6 +79,7 @@ class IndexService:
         self._shelf = Shelf(blocks)
         self._search = SearchIndex(paths(config)["search"], config.index_heap_mb)
         self._searching = asyncio.Lock()
+        self._subscribers: list[Callable[[bytes], None]] = []
         self._waiting: dict[bytes, None] = {}
         self._due = asyncio.Event()
         self._load()
@@ -132,7 +133,9 @@ class IndexService:
 
     async def _sync_one(self, store: bytes, gate: asyncio.Semaphore) -> None:
         try:
-            await self._sync.bring_in(store)
+            if await self._sync.bring_in(store):
+                for callback in self._subscribers:
+                    callback(store)
         except HalleError as exc:
             log.info("Store 0x%s is not in yet: %s", store.hex(), exc.code)
         except Exception:
@@ -159,6 +162,10 @@ class IndexService:
         if len(self._waiting) < MAX_WAITING:
             self._waiting[store] = None
             self._due.set()
+
+    def subscribe(self, callback: Callable[[bytes], None]) -> None:
+        """Call `callback(store)` when a store's newest documents are in."""
+        self._subscribers.append(callback)
 
     # --- for the network
 
