@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade import book, chainwork, goods
@@ -95,7 +95,8 @@ class Background:
         """Let merchant orders that wait for something try again: an unlocked key, a catalog, a failed transaction."""
         query = select(table.c.order_key).where(
             table.c.role == "merchant",
-            table.c.folded_status.in_(("requested", "offered")),
+            or_(table.c.folded_status.in_(("requested", "offered")), table.c.problem == "out-of-stock"),
+            table.c.folded_open,
             table.c.request.is_not(None),
         )
         await self._react_to(self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))))
@@ -128,10 +129,10 @@ class Background:
 
     def _is_claimable(self, conn: Connection, key: str, now: int) -> bool:
         order = book.find(conn, key)
-        if order.terms is None or chainwork.is_live(conn, order, ("claim",)):
+        if order.terms is None or chainwork.is_live(conn, order, ("claim",)) or chainwork.gave_up(conn, order, "claim"):
             return False
         return any(move.name == "claim" for move in next_actions(state_of(conn, order), "merchant", now))
 
     async def _react_to(self, keys: list[str]) -> None:
         for key in keys:
-            await self._room.db.write(partial(self._watching.react, key=key))
+            await self._room.db.write(partial(self._watching.react, key=key, is_news=False))

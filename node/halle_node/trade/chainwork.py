@@ -15,6 +15,7 @@ from halle_node.trade.room import Room
 from halle_protocol.errors import Refused
 
 LIVE_STATES = ("queued", "signed", "sent", "mined", "final")
+MOST_FAILURES = 3
 MOVING_STATES = ("queued", "signed", "sent")
 
 
@@ -42,6 +43,11 @@ def is_live(conn: Connection, order: Order, purposes: Iterable[str]) -> bool:
 def in_flight(conn: Connection, order: Order, purposes: Iterable[str]) -> bool:
     """Say whether a transaction of ours for one of these purposes is not in a block yet."""
     return _any_in(conn, order, purposes, MOVING_STATES)
+
+
+def gave_up(conn: Connection, order: Order, purpose: str) -> bool:
+    """Say whether this failed so often that only a person should try again."""
+    return len(_rows_in(conn, order, (purpose,), ("failed",))) >= MOST_FAILURES
 
 
 def refuse_twice(conn: Connection, order: Order, *purposes: str) -> None:
@@ -95,7 +101,13 @@ def errand_signer(room: Room, conn: Connection, order: Order) -> bytes:
 
 
 def _any_in(conn: Connection, order: Order, purposes: Iterable[str], states: tuple[str, ...]) -> bool:
+    return bool(_rows_in(conn, order, purposes, states))
+
+
+def _rows_in(conn: Connection, order: Order, purposes: Iterable[str], states: tuple[str, ...]) -> list[int]:
     wanted = set(purposes)
     mine = [row_id for row_id, purpose, _ in book.transactions(conn, order.key) if purpose in wanted]
+    if not mine:
+        return []
     query = select(chain_tx.c.id).where(chain_tx.c.id.in_(mine), chain_tx.c.state.in_(states))
-    return bool(mine) and conn.execute(query).first() is not None
+    return [int(row_id) for row_id in conn.execute(query).scalars()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection
 
 from halle_node.chain.records import ChainEvent
@@ -40,22 +42,21 @@ def word(state: OrderState) -> str:
     return "quoted" if state.quote is not None else "requested"
 
 
-def refresh(conn: Connection, key: str, now: int) -> OrderState:
-    """Rewrite the order's cached columns from its facts; return the state."""
+def refresh(conn: Connection, key: str, now: int, *, is_news: bool = True) -> OrderState:
+    """Rewrite the order's cached columns from its facts; return the state. Without news only a change is written."""
     order = book.find(conn, key)
     state = state_of(conn, order)
     shown = word(state)
-    book.change(
-        conn,
-        key,
-        updated_at=now,
-        folded_status=shown,
-        folded_payment=state.payment,
-        folded_fulfilment=state.fulfilment,
-        folded_returns=state.return_,
-        folded_open=shown not in CLOSED_WORDS,
-        folded_deadline_at=state.deadline,
-    )
+    cached: dict[str, Any] = {
+        "folded_status": shown,
+        "folded_payment": state.payment,
+        "folded_fulfilment": state.fulfilment,
+        "folded_returns": state.return_,
+        "folded_open": shown not in CLOSED_WORDS,
+        "folded_deadline_at": state.deadline,
+    }
+    if is_news or any(order.row._mapping[name] != value for name, value in cached.items()):
+        book.change(conn, key, updated_at=now, **cached)
     return state
 
 

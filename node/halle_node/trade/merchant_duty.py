@@ -17,7 +17,7 @@ from halle_protocol.errors import ProtocolError, Refused
 from halle_protocol.order import OrderState, Status
 
 # What may be different in a minute; the request is kept and tried again.
-PASSING = frozenset({"keys-locked", "store-unknown", "terms-unknown", "order-message-missing"})
+PASSING = frozenset({"keys-locked", "store-unknown", "terms-unknown", "order-message-missing", "outbox-full"})
 
 
 def consider(room: Room, conn: Connection, key: str) -> None:
@@ -29,6 +29,8 @@ def consider(room: Room, conn: Connection, key: str) -> None:
     try:
         with conn.begin_nested():
             _react(room, conn, order, state)
+        if order.request is not None and order.row.problem in PASSING:
+            book.set_problem(conn, key, "")
     except (Refused, ProtocolError) as error:
         book.set_problem(conn, key, error.code)
         if state.status == Status.NONE and error.code not in PASSING:
@@ -60,7 +62,9 @@ def _react(room: Room, conn: Connection, order: Order, state: OrderState) -> Non
     elif order.document is None:
         return  # from the chain alone: nothing can be packed before the buyer's message
     elif state.status == Status.OFFERED:
-        if room.rules.accept_offers_by_itself and state.cancel is None:
+        late = state.deadline is not None and room.chain_time() > state.deadline
+        wanted = room.rules.accept_offers_by_itself and state.cancel is None and state.decline is None
+        if wanted and not late and not chainwork.gave_up(conn, order, "accept"):
             take_on(room, conn, order)
     elif state.status != Status.CLOSED:
         goods.take(conn, order.key, order.document.lines)

@@ -56,7 +56,7 @@ class Watching:
             if order is not None:
                 refresh(conn, order.key, self._room.clock())
 
-    def react(self, conn: Connection, key: str) -> None:
+    def react(self, conn: Connection, key: str, *, is_news: bool = True) -> None:
         """Let an order react to changed facts, and keep what went wrong on the order."""
         try:
             with conn.begin_nested():
@@ -64,7 +64,7 @@ class Watching:
         except HalleError as error:
             log.info("order %s waits: %s", key, error.code)
             book.set_problem(conn, key, error.code)
-        refresh(conn, key, self._room.clock())
+        refresh(conn, key, self._room.clock(), is_news=is_news)
 
     def _on_funded(self, conn: Connection, event: ChainEvent) -> None:
         merchant, buyer = event.args["merchant"], event.args["buyer"]

@@ -1,4 +1,4 @@
-"""Homes with real keys, databases, blocks, catalogs, indexes and a real embedded chain; only the sockets are missing."""
+"""Homes with real keys, databases, blocks, catalogs, indexes and chain; only the sockets are missing."""
 
 from __future__ import annotations
 
