@@ -305,7 +305,11 @@ class Outbox:
     async def _bump(self, row: Row[Any]) -> None:
         """Sign the same call with the same nonce and higher fees, and store that before it is sent."""
         now_fees = await self._client.fees()
-        private = self._key_of(row.signer)
+        try:
+            private = self._key_of(row.signer)
+        except Refused as error:
+            await self._change(row.id, error_code=error.code, error_text=str(error))
+            return
 
         def sign_dearer(connection: Connection) -> None:
             last = rows.attempts(connection, row.id)[0]

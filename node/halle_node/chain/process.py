@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 from pathlib import Path
+from typing import IO
 
 from halle_protocol.errors import ConfigError, Unavailable
 
@@ -27,6 +29,7 @@ class EmbeddedChain:
         self._data = data
         self._port = port
         self._process: asyncio.subprocess.Process | None = None
+        self._said: IO[bytes] | None = None
         self.url = ""
 
     async def start(self) -> str:
@@ -35,6 +38,7 @@ class EmbeddedChain:
         Raises: ConfigError with the process's own code, such as port-taken, chain-in-use or
         chain-journal-corrupt; Unavailable chain-not-ready.
         """
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 closed by `stop` and `kill`
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -46,11 +50,11 @@ class EmbeddedChain:
             "--with-parent",  # it ends when our end of its standard input closes, also when we are killed
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=self._said,  # a file, because nobody would empty a pipe
         )
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
-                self.url = await _ready(process)
+                self.url = await self._ready(process)
         except TimeoutError as error:
             await self.stop()
             raise Unavailable(
@@ -74,6 +78,7 @@ class EmbeddedChain:
         except TimeoutError:
             process.kill()
             await process.communicate()
+        self._forget_words()
 
     async def kill(self) -> None:
         """End it as a power cut would."""
@@ -81,15 +86,29 @@ class EmbeddedChain:
         if process is not None:
             process.kill()
             await process.communicate()
+        self._forget_words()
 
+    async def _ready(self, process: asyncio.subprocess.Process) -> str:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if line.startswith(READY):
+            return line.removeprefix(READY).decode().strip()
+        await process.wait()
+        said = self._last_words()
+        code, _, text = said.partition(": ")
+        known = code.isascii() and code.replace("-", "").isalpha() and code.islower()
+        raise ConfigError(
+            text or "The embedded chain ended at once.", code=code if known else "chain-not-ready", said=said
+        )
 
-async def _ready(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    line = await process.stdout.readline()
-    if line.startswith(READY):
-        return line.removeprefix(READY).decode().strip()
-    said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
-    code, _, text = (said[-1] if said else "").partition(": ")
-    known = code.isascii() and code.replace("-", "").isalpha() and code.islower()
-    raise ConfigError(text or "The embedded chain ended at once.", code=code if known else "chain-not-ready")
+    def _last_words(self) -> str:
+        if self._said is None:
+            return ""
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def _forget_words(self) -> None:
+        said, self._said = self._said, None
+        if said is not None:
+            said.close()

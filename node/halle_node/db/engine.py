@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from halle_node.db.errors import translated
-from halle_protocol.errors import ConfigError, Unavailable
+from halle_protocol.errors import ConfigError, LocalProtocolError, Unavailable
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class Database:
     def __init__(self, path: Path | str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.path = _file_of(path)
         self._closed = False
+        self._writer_thread = 0
         self._local = threading.local()
         self._readers: list[Connection] = []
         self._readers_lock = threading.Lock()
@@ -93,9 +94,12 @@ class Database:
 
     def _submit(self, fn: Callable[[Connection], T]) -> Future[T]:
         self._check_open()
+        if threading.get_ident() == self._writer_thread:
+            raise LocalProtocolError("A write cannot wait for another write.", code="database-nested-write")
         return self._writer.submit(self._transact, fn)
 
     def _transact(self, fn: Callable[[Connection], T]) -> T:
+        self._writer_thread = threading.get_ident()
         with translated(), self._writer_connection.begin():
             return fn(self._writer_connection)
 

@@ -91,6 +91,12 @@ def test_nested_read_shares_the_snapshot(db: Database) -> None:
     assert db.read(lambda outer: (_count(outer), db.read(_count))) == (0, 0)
 
 
+def test_write_inside_a_write_is_refused_instead_of_waiting_for_ever(db: Database) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        db.write_blocking(lambda c: db.write_blocking(_count))
+    assert caught.value.code == "database-nested-write"
+
+
 def test_reader_cannot_write(db: Database) -> None:
     with pytest.raises(Unavailable) as caught:
         db.read(lambda c: _add(c, 1))
