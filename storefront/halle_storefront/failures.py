@@ -26,6 +26,7 @@ STATUS_BY_CODE = {
     "body-too-large": 413,
     "not-found": 404,
     "method-not-allowed": 405,
+    "internal-error": 500,
 }
 STATUS_BY_KIND = ((Unavailable, 503), (Refused, 409), (ProtocolError, 422), (ConfigError, 500))
 

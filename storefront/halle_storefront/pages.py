@@ -48,6 +48,8 @@ def set_up(app: web.Application) -> None:
 def _shared(lang: str) -> dict[str, Any]:
     return {
         "lang": lang,
+        # `_()` trusts its message; words that came from elsewhere are translated by `tr()`, which is escaped.
+        "tr": i18n.translations(lang).gettext,
         "languages": i18n.LANGUAGE_NAMES,
         "icon": icon,
         "qr": markup.qr,

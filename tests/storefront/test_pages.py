@@ -1,0 +1,213 @@
+"""The pages do what they say: forms reach the node, and what was typed comes back when it is refused."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from browsing import PAGES
+from conftest import Faces
+from stall import picture
+
+from halle_storefront.assets import ASSETS
+from halle_storefront.cache import MAX_PAGES, PageCache
+
+
+@pytest.mark.parametrize("lang", ["fr", "en"])
+@pytest.mark.parametrize("name", PAGES)
+async def test_every_page_opens(faces: Faces, name: str, lang: str) -> None:
+    side, path = PAGES[name]
+    status, text = await faces.get(f"/{lang}" + path.format(store="0x" + faces.stall.keys.store_address.hex()), side)
+    assert status == (404 if name == "error" else 200), text[:2000]
+    assert f'<html lang="{lang}">' in text
+
+
+async def test_root_leads_to_the_readers_language(faces: Faces) -> None:
+    async with faces.stranger.get(
+        faces.url("shop", "/"), headers={"Accept-Language": "fr"}, allow_redirects=False
+    ) as answer:
+        assert answer.headers["Location"] == "/fr/"
+
+
+async def test_a_new_product_is_saved_photographed_published_and_sold(faces: Faces) -> None:
+    fields = {
+        "title": "Savon à l'olive",
+        "description": "Simple.",
+        "v_option1": [""],
+        "v_option2": [""],
+        "v_price": ["7,50"],
+        "v_stock": ["20"],
+        "v_weight": ["100"],
+        "v_sku": [""],
+        "kind": "physical",
+        "delivery_proof": "none",
+        "tracked": "1",
+        "then": "save",
+    }
+    status, _, where = await faces.post("/fr/admin/products/new", **fields)
+    assert (status, where) == (303, "/fr/admin/products/savon-a-l-olive?done=saved")
+    from aiohttp import FormData
+
+    form = FormData()
+    form.add_field("photo", io.BytesIO(picture((90, 120, 60))), filename="olive.jpg", content_type="image/jpeg")
+    form.add_field("alt", "Un savon vert")
+    url = faces.url("local", "/fr/admin/products/savon-a-l-olive/photos")
+    async with faces.owner.post(url, data=form, headers=faces.origin(), allow_redirects=False) as answer:
+        assert answer.status == 303
+    status, page, _ = await faces.post("/fr/admin/publish", a="b")
+    assert status == 200
+    photo = faces.stall.catalog.product("savon-a-l-olive").photos[0]
+    async with faces.stranger.get(faces.url("shop", f"/img/{photo.cid}")) as answer:
+        assert answer.content_type == "image/webp"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        assert "immutable" in answer.headers["Cache-Control"]
+    _, page = await faces.get("/fr/p/savon-a-l-olive", "shop")
+    assert "7,50\xa0€" in page
+    assert str(photo.cid) in page
+
+
+async def test_a_refused_product_comes_back_as_typed(faces: Faces) -> None:
+    status, page, _ = await faces.post(
+        "/fr/admin/products/new",
+        title="Sans prix",
+        v_option1=["Bleu"],
+        v_option2=[""],
+        v_price=[""],
+        v_stock=["3"],
+        v_weight=[""],
+        v_sku=[""],
+    )
+    assert status == 409
+    assert "Sans prix" in page
+    assert "Bleu" in page
+    assert "Il manque un prix" in page
+
+
+async def test_a_removed_product_can_be_brought_back(faces: Faces) -> None:
+    _, _, where = await faces.post("/fr/admin/products/bol-gres/remove", a="b")
+    _, page = await faces.get(where)
+    assert "/admin/products/bol-gres/restore" in page
+    await faces.post("/fr/admin/products/bol-gres/restore", a="b")
+    assert not faces.stall.catalog.product("bol-gres").removed
+
+
+async def test_an_import_is_checked_applied_and_undone(faces: Faces) -> None:
+    from aiohttp import FormData
+
+    csv = "Handle,Title,Variant Price,Variant SKU\nlampe,Lampe,45.00,L1\n,,,\nfaux,Faux,-3,F1\n"
+    form = FormData()
+    form.add_field("file", io.BytesIO(csv.encode()), filename="p.csv", content_type="text/csv")
+    url = faces.url("local", "/fr/admin/import")
+    async with faces.owner.post(url, data=form, headers=faces.origin()) as answer:
+        page = await answer.text()
+        assert answer.status == 200, page[:1500]
+    assert "lampe" in page
+    action = page.split('/apply"')[0].split('action="')[-1] + "/apply"
+    status, page, _ = await faces.post(action, a="b")
+    assert status == 200
+    assert faces.stall.catalog.product("lampe").form.title == "Lampe"
+    undo = page.split('/undo"')[0].split('action="')[-1] + "/undo"
+    assert (await faces.post(undo, a="b"))[0] == 303
+
+
+async def test_moves_reach_the_trade_room_with_their_fields(faces: Faces) -> None:
+    key = "a1" * 16
+    status, _, where = await faces.post(f"/fr/admin/orders/{key}/act/ship", carrier="Colissimo", tracking="6A1", url="")
+    assert (status, where) == (303, f"/fr/admin/orders/{key}?done=done")
+    await faces.post(f"/fr/admin/orders/{key}/act/refund", amount="12,50")
+    await faces.post(f"/fr/market/orders/{'e5' * 16}/act/approve", a="b")
+    assert faces.stall.trade.done == [
+        (key, "ship", {"carrier": "Colissimo", "tracking": "6A1"}),
+        (key, "refund", {"amount": 12_500_000_000_000_000_000}),
+        ("e5" * 16, "approve", {}),
+    ]
+
+
+async def test_a_checkout_without_delivery_comes_back_filled_in(faces: Faces) -> None:
+    status, page, _ = await faces.post(
+        "/fr/market/checkout/0x" + "7a" * 20,
+        name="Noé",
+        street="12 rue",
+        city="Roubaix",
+        postcode="59100",
+        country="FR",
+    )
+    assert status == 409
+    assert "12 rue" in page
+    status, _, where = await faces.post(
+        "/fr/market/checkout/0x" + "7a" * 20,
+        name="Noé",
+        street="12 rue",
+        city="Roubaix",
+        postcode="59100",
+        country="FR",
+        rate_id="colissimo",
+        token_symbol="hEUR",
+    )
+    assert status == 303
+    assert "/market/orders/" in where
+
+
+async def test_the_public_status_page_needs_the_whole_key_and_hides_the_address(faces: Faces) -> None:
+    key = "a1" * 16
+    status, page = await faces.get(f"/fr/o/{key}", "shop")
+    assert status == 200
+    assert "Longues-Haies" not in page
+    assert "Sonnez" not in page
+    for other in (key[:31], "0" * 32, "e5" * 16):
+        assert (await faces.get(f"/fr/o/{other}", "shop"))[0] == 404
+
+
+async def test_a_silent_chain_leaves_the_pages_open(faces: Faces) -> None:
+    faces.stall.chain.down = True
+    for path in ("/fr/market/wallet", "/fr/admin/network"):
+        status, page = await faces.get(path)
+        assert status == 200
+        assert "La chaîne est injoignable" in page
+
+
+async def test_an_empty_shop_shows_its_first_steps(faces: Faces, tmp_path) -> None:
+    from stall import make_stall
+
+    from halle_storefront.admin.home import setup_steps
+
+    empty = make_stall(tmp_path / "empty")
+    assert [step.done for step in setup_steps(empty)] == [False] * 4
+    await empty.close()
+    assert all(step.done for step in setup_steps(faces.stall))
+
+
+async def test_shop_pages_answer_not_modified(faces: Faces) -> None:
+    async with faces.stranger.get(faces.url("shop", "/fr/p/bol-gres")) as answer:
+        etag = answer.headers["ETag"]
+    async with faces.stranger.get(faces.url("shop", "/fr/p/bol-gres"), headers={"If-None-Match": etag}) as answer:
+        assert answer.status == 304
+
+
+async def test_only_images_leave_the_image_address(faces: Faces) -> None:
+    head = faces.stall.catalog.current_head()
+    for cid in (head.catalog_root, "bafkreibogus", "..%2F..%2Fetc%2Fpasswd"):
+        async with faces.stranger.get(faces.url("shop", f"/img/{cid}")) as answer:
+            assert answer.status == 404
+
+
+def test_the_page_cache_stays_bounded() -> None:
+    cache = PageCache()
+    for number in range(MAX_PAGES + 50):
+        cache.store(number, "page")
+    assert len(cache) == MAX_PAGES
+    assert cache.find(0) is None
+
+
+def test_a_cached_page_grows_old() -> None:
+    now = [0.0]
+    cache = PageCache(lambda: now[0])
+    cache.store("a", "page")
+    assert cache.find("a") is not None
+    now[0] = 6.0
+    assert cache.find("a") is None
+
+
+def test_the_style_sheet_and_scripts_stay_small() -> None:
+    assert len(ASSETS["halle.css"].gzipped) <= 12 * 1024
+    assert sum(len(asset.gzipped) for name, asset in ASSETS.items() if name.endswith(".js")) <= 35 * 1024
