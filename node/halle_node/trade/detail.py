@@ -66,8 +66,16 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         next_actions=_actions(room, order, state),
         transactions=transactions(room, conn, order),
         settlements=_settlements(state),
-        problem=order.row.problem,
+        problem=order.row.problem or _refusal(room, order),
     )
+
+
+def _refusal(room: Room, order: Order) -> str:
+    """Return why the other side's node will not take a message of ours, if one was refused for good."""
+    if order.thread is None:
+        return ""
+    refused = [each.error_code for each in room.messages.outgoing(order.thread) if each.state == "refused"]
+    return refused[0] if refused else ""
 
 
 def quote_view(room: Room, order: Order, state: OrderState, total: Money) -> QuoteView | None:

@@ -19,7 +19,7 @@ from halle_protocol.errors import Refused
 DEFAULTS: dict[str, dict[str, Any]] = {
     "decline": {"reason": ""},
     "cancel": {"reason": ""},
-    "ship": {"carrier": "", "tracking": "", "url": ""},
+    "ship": {"carrier": "", "tracking": "", "url": "", "anyway": False},
     "release": {"amount": None},
     "refund": {"amount": None},
     "dispute": {"text": ""},

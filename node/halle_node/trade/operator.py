@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 import halle_contracts
 from halle_node.db.schema.chain import chain_tx
@@ -13,6 +13,7 @@ from halle_protocol.terms import set_operator_digest
 
 PURPOSE = "register-operator"
 SIGNATURE_VALID_S = 86_400
+RETRY_AFTER_S = 60
 RENEW_BEFORE_S = 30 * 86_400
 
 
@@ -61,7 +62,10 @@ class Operator:
         )
 
         def change(conn: Connection) -> None:
-            under_way = select(chain_tx.c.id).where(chain_tx.c.purpose == PURPOSE, chain_tx.c.state.in_(MOVING_STATES))
+            recent = chain_tx.c.created_at > room.clock() - RETRY_AFTER_S
+            under_way = select(chain_tx.c.id).where(
+                chain_tx.c.purpose == PURPOSE, or_(chain_tx.c.state.in_(MOVING_STATES), recent)
+            )
             if conn.execute(under_way).first() is None:
                 room.chain.outbox.enqueue(conn, signer=operator, to=escrow, data=data, purpose=PURPOSE, ref=room.me)
 

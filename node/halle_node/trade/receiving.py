@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
+from halle_node.db.schema.trade import trade_order
 from halle_node.messages.inbox import Early
 from halle_node.trade import book, letters
 from halle_node.trade.book import Order
@@ -31,6 +32,7 @@ from halle_protocol.terms import OrderDocument, Terms, check_binding, settlement
 
 TITLE_CHARS = 200
 MAX_MESSAGES = 2_000
+MAX_OPEN_REQUESTS = 20
 SHOWN_REFUSALS = frozenset({"order/quote", "settlement/propose"})
 
 
@@ -58,6 +60,7 @@ class Receiving:
             raise Refused("This order was already requested.", code="order-exists")
         columns = _columns(message, request, terms, document)
         if known is None:
+            _check_room(conn, message.sender)
             now = room.clock()
             key = message.id.hex()
             book.add(conn, order_key=key, role="merchant", order_id=order_id, created_at=now, updated_at=now, **columns)
@@ -142,6 +145,28 @@ class Receiving:
         ):
             raise Refused("The request contradicts itself or names other parties.", code="request-mismatch")
         return body, body.offer, document
+
+
+def _check_room(conn: Connection, buyer: bytes) -> None:
+    """Refuse a buyer who keeps asking and never pays: each open request holds goods back from others.
+
+    Raises: Refused too-many-requests.
+    """
+    asked = (
+        select(func.count())
+        .select_from(trade_order)
+        .where(
+            trade_order.c.role == "merchant",
+            trade_order.c.buyer == buyer,
+            trade_order.c.folded_status.in_(("requested", "quoted")),
+        )
+    )
+    if conn.execute(asked).scalar_one() >= MAX_OPEN_REQUESTS:
+        raise Refused(
+            f"{MAX_OPEN_REQUESTS} requests of this buyer already wait for payment.",
+            code="too-many-requests",
+            hint="Pay or cancel one of them first.",
+        )
 
 
 def _columns(message: Message, request: OrderRequest, terms: Terms, document: OrderDocument) -> dict[str, Any]:

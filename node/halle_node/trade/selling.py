@@ -63,7 +63,7 @@ class Selling:
 
         await self._room.db.write(change)
 
-    async def ship(self, order_key: str, carrier: str, tracking: str, url: str) -> None:
+    async def ship(self, order_key: str, carrier: str, tracking: str, url: str, anyway: bool) -> None:
         """Commit to the shipment on chain, and send its details sealed."""
         now = await self._room.ask_chain_time()
         body = shipment_body(carrier, tracking, url, secrets.token_bytes(SALT_BYTES))
@@ -71,8 +71,14 @@ class Selling:
         def change(conn: Connection) -> None:
             room = self._room
             order = book.find(conn, order_key)
-            require(conn, order, "ship", now)
+            state = require(conn, order, "ship", now)
             order.known_document()
+            if state.finality == "seen" and not anyway:
+                raise Refused(
+                    "The payment is in a block, but not deep enough yet to rely on.",
+                    code="payment-not-safe",
+                    hint="Wait until it is safe, or ship anyway if you trust this buyer.",
+                )
             chainwork.refuse_twice(conn, order, "ship")
             signer = chainwork.merchant_signer(room, conn)
             chainwork.call(room, conn, order, "ship", body["commitment"], signer=signer)

@@ -168,9 +168,14 @@ class TradeService:
         """Say no: to a request by message, to a funded offer by giving the money back."""
         await self._moves.selling.decline(order_key, reason)
 
-    async def ship(self, order_key: str, carrier: str = "", tracking: str = "", url: str = "") -> None:
-        """Commit to the shipment on chain and tell the buyer."""
-        await self._moves.selling.ship(order_key, carrier, tracking, url)
+    async def ship(
+        self, order_key: str, carrier: str = "", tracking: str = "", url: str = "", *, anyway: bool = False
+    ) -> None:
+        """Commit to the shipment on chain and tell the buyer; `anyway` does so before the payment is safe.
+
+        Raises: Refused payment-not-safe.
+        """
+        await self._moves.selling.ship(order_key, carrier, tracking, url, anyway)
 
     async def deliver_with_code(self, order_key: str, code: str) -> None:
         """Prove the hand-over with the buyer's code.

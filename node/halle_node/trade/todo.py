@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from halle_node.catalog import stock
+from halle_node.db.schema.trade import trade_certificate
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade.book import Order
 from halle_node.trade.folding import state_of
@@ -23,9 +24,10 @@ def todo(room: Room) -> Todo:
 
 
 def _todo(room: Room, conn: Connection) -> Todo:
+    covered = select(trade_certificate.c.order_id)
     query = (
         select(table)
-        .where(table.c.role == "merchant", table.c.folded_status.not_in(("declined", "cancelled")))
+        .where(table.c.role == "merchant", or_(table.c.folded_open, table.c.order_id.in_(covered)))
         .order_by(table.c.folded_open.desc(), table.c.folded_deadline_at, table.c.created_at)
         .limit(MAX_ROWS)
     )

@@ -10,16 +10,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from halle_node.catalog import stock
-from halle_node.db.schema.chain import chain_tx
+from halle_node.db.schema.chain import chain_event, chain_tx
 from halle_node.db.schema.trade import trade_order
-from halle_node.trade import book, goods, letters
+from halle_node.trade import book, goods, letters, receiving
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError
 from halle_protocol.messages import Message, sign_message
 from halle_protocol.sealing import seal_envelope
-from node.trade.hall import Hall, Home, settle, shirt
+from node.trade.hall import Hall, Home, names, settle, shirt
 
 DAY_S = 86_400
 
@@ -364,6 +364,63 @@ async def test_nothing_a_buyer_does_logs_an_error(hall: Hall, market, caplog: py
                 await shop.messages.receive(sealed.encode())
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert shop.db.read(lambda conn: conn.execute(select(func.count()).select_from(trade_order)).scalar()) == 0
+
+
+async def test_buyer_who_never_pays_is_refused_and_told(hall: Hall, market, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, buyer = market
+    monkeypatch.setattr(receiving, "MAX_OPEN_REQUESTS", 1)
+    first, second = await buyer.buy(shop), await buyer.buy(shop)
+    await settle(buyer, shop)
+    problems = {buyer.trade.order(key).problem for key in (first, second)}
+    assert problems == {"", "too-many-requests"}
+    assert shop.catalog.stock("shirt")[0].reserved == 1
+
+
+async def test_payment_not_safe_yet_is_not_shipped_unless_the_merchant_says_so(market) -> None:
+    shop, buyer = market
+    key = await buyer.buy(shop)
+    await settle(buyer, shop)
+    await buyer.trade.approve(key)
+    await settle(buyer, shop)
+    await shop.db.write(lambda conn: conn.execute(update(chain_event).values(finality="seen")))
+    with pytest.raises(Refused) as refused:
+        await shop.trade.act(key, "ship")
+    assert refused.value.code == "payment-not-safe"
+    await shop.trade.act(key, "ship", anyway=True)
+    await settle(shop, buyer)
+    assert buyer.trade.order(key).status == "shipped"
+
+
+async def test_auto_accept_gives_up_after_the_same_failure_three_times(hall: Hall, market) -> None:
+    shop, buyer = market
+    hall.away.add("camille")
+    key = await buyer.buy(shop)
+    await buyer.trade.approve(key)
+    await settle(buyer)
+    await buyer.chain.dev_advance(4 * DAY_S)  # too late to accept; the shop's clock has not heard of it
+    hall.away.clear()
+    await settle(buyer, shop)
+    order = shop.trade.order(shop.trade.orders()[0].order_key)
+    assert order.status == "offered"
+    assert len([each for each in order.transactions if each.purpose == "accept"]) <= 3
+    assert "lapse" in names(order)
+
+
+async def test_lists_views_and_search(market) -> None:
+    shop, buyer = market
+    key = await buyer.buy(shop)
+    await settle(buyer, shop)
+    await buyer.trade.approve(key)
+    await settle(buyer, shop)
+    trade = shop.trade
+    assert [each.order_key for each in trade.orders("merchant", "to-pack")] == [key]
+    assert [each.order_key for each in trade.orders(query="status:accepted customer:noé")] == [key]
+    assert trade.orders("merchant", "closed") == trade.orders("buyer") == trade.orders(query="100%") == []
+    assert trade.order("0x" + trade.order(key).summary.order_id[2:]).order_key == key
+    with pytest.raises(Refused):
+        trade.orders(view="upside-down")
+    with pytest.raises(Refused):
+        trade.order("nonsense")
 
 
 async def test_background_work_stops_at_once_when_cancelled(market) -> None:
