@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from types import TracebackType
 
 from halle_node.blocks import BlockStore
@@ -37,6 +38,8 @@ from halle_protocol.reconcile import ItemSet
 log = logging.getLogger(__name__)
 
 REANNOUNCE_S = 600
+# Gossip reaches only who is in the mesh, and a mesh needs some heartbeats to form after the start.
+FIRST_ANNOUNCEMENTS_S = (1, 2, 4, 8, 15, 30, 60)
 UPKEEP_S = 3600
 JUDGE_REVIEWS_S = 2
 # A new shop must be able to sell at once; the merchant changes these in the settings.
@@ -121,6 +124,8 @@ class Node:
         )
         self._closing.push_async_callback(self.index.close)
         self.messages = MessageService(self.db, self.keys, self.network, self.clock)
+        # A store that has news is up again, perhaps at another address: what waits for it goes out now.
+        self.index.subscribe(self.messages.hasten)
         self.trade = TradeService(
             self.config,
             self.db,
@@ -212,7 +217,7 @@ class Node:
 
     async def _introduce(self) -> None:
         """Keep the profile's route and payment options true, publish when they changed, and repeat the head."""
-        while True:
+        for wait_s in chain(FIRST_ANNOUNCEMENTS_S, repeat(REANNOUNCE_S)):
             try:
                 await self._furnish()
                 published = await self.catalog.publish()
@@ -220,9 +225,7 @@ class Node:
                     await self._announce(published.announcement)
             except HalleError as error:
                 log.warning("the shop could not be introduced: %s", error)
-                await asyncio.sleep(5)
-                continue
-            await asyncio.sleep(REANNOUNCE_S)
+            await asyncio.sleep(wait_s)
 
     async def _furnish(self) -> None:
         addrs = list(self.config.announce_addrs) or self.network.addrs

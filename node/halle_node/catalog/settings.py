@@ -34,9 +34,10 @@ def read_profile(connection: Connection, config: Config) -> ProfileForm:
     text = _read(connection, PROFILE)
     form = profile_form(text) if text else _from_config(config)
     route = _read(connection, ROUTE)
-    if route and not form.peer_id:
+    if route:
+        # A saved form may carry the way of an earlier start: where the node is now wins.
         peer_id, addrs = json.loads(route)
-        form = replace(form, peer_id=peer_id, addrs=form.addrs or tuple(addrs))
+        form = replace(form, peer_id=peer_id, addrs=tuple(addrs))
     return form
 
 
@@ -56,7 +57,7 @@ def write_profile(connection: Connection, form: ProfileForm, now: int) -> None:
 
 
 def write_route(connection: Connection, peer_id: str, addrs: Sequence[str], now: int) -> None:
-    """Keep where this node is reached; it is published unless the profile names another way."""
+    """Keep where this node is reached; it is published with the profile."""
     _write(connection, ROUTE, dump_route(peer_id, addrs), now)
 
 
