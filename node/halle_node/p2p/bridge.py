@@ -40,6 +40,9 @@ class Bridge:
         self._max_asks = max_asks
         self._pending: set[asyncio.Future[Any]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._stop_scope = trio.CancelScope()
+        self._stop_wanted = False
         self.error: BaseException | None = None
 
     async def start(self) -> None:
@@ -62,10 +65,11 @@ class Bridge:
     async def _trio_main(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._asks = trio.CapacityLimiter(self._max_asks)
-        self.stop_scope = trio.CancelScope()
+        if self._stop_wanted:  # stopped before it began: `stop` found no token to post to
+            self._stop_scope.cancel()
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            with self.stop_scope:
+            with self._stop_scope:
                 await self._main(self)
             nursery.cancel_scope.cancel()
 
@@ -136,16 +140,17 @@ class Bridge:
             self._post(_fail, future, stopped())
 
     def _to_trio(self, fn: Callable[..., object], *args: object) -> None:
-        try:
-            self._token.run_sync_soon(fn, *args)
-        except trio.RunFinishedError:
-            raise stopped(self.error) from None
+        if not self._quietly_to_trio(fn, *args):
+            raise stopped(self.error)
 
-    def _quietly_to_trio(self, fn: Callable[..., object], *args: object) -> None:
+    def _quietly_to_trio(self, fn: Callable[..., object], *args: object) -> bool:
+        if self._token is None:
+            return False
         try:
             self._token.run_sync_soon(fn, *args)
         except trio.RunFinishedError:
-            return
+            return False
+        return True
 
     # trio -> asyncio
 
@@ -156,7 +161,7 @@ class Bridge:
         or whatever `fn` raises.
         """
         async with self._asks:
-            answer = _Answer(self._token)
+            answer = _Answer(trio.lowlevel.current_trio_token())
             if not self._post(self._begin, fn, args, answer):
                 raise stopped()
             try:
@@ -181,7 +186,8 @@ class Bridge:
 
     async def stop(self, timeout_s: float) -> bool:
         """End the trio side; False when it did not end in time (the thread is a daemon and holds no lock)."""
-        self._quietly_to_trio(self.stop_scope.cancel)
+        self._stop_wanted = True
+        self._quietly_to_trio(self._stop_scope.cancel)
         done, _ = await asyncio.wait([self.closed], timeout=timeout_s)
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=timeout_s)

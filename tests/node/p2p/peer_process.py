@@ -19,7 +19,7 @@ from halle_node.blocks import BlockStore
 from halle_node.p2p import Network, NetworkConfig, Verdict
 from halle_protocol import unixfs
 from halle_protocol.cid import CID
-from halle_protocol.errors import HalleError, Refused
+from halle_protocol.errors import ConfigError, HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.reconcile import Item, ItemSet
 
 
@@ -125,6 +125,10 @@ class Commands:
         found = await self.network.fetch(peer, addrs, [CID.parse(c) for c in cids])
         return [str(c) for c in found]
 
+    async def lie(self) -> None:
+        """Serve wrong bytes from now on."""
+        self.store.get = lambda cid: b"a lie"  # type: ignore[method-assign]
+
     async def fetch_any(self, cids: list[str]) -> list[str]:
         return [str(c) for c in await self.network.fetch_any([CID.parse(c) for c in cids])]
 
@@ -165,11 +169,16 @@ class Commands:
         await bridge.call(explode)
 
 
+def kind_of(exc: HalleError) -> str:
+    kinds = (RemoteProtocolError, Unavailable, Refused, ConfigError)
+    return next(kind.__name__ for kind in kinds if isinstance(exc, kind))
+
+
 async def answer(commands: Commands, request: dict[str, Any]) -> None:
     try:
         result = await getattr(commands, request.pop("do"))(**request.pop("args"))
     except HalleError as exc:
-        say(id=request["id"], error=exc.code, kind=type(exc).__mro__[-5].__name__, text=str(exc))
+        say(id=request["id"], error=exc.code, kind=kind_of(exc), text=str(exc))
     except Exception as exc:
         say(id=request["id"], error=repr(exc), kind="bug", text=repr(exc))
     else:

@@ -181,6 +181,15 @@ async def test_stop_is_quick_and_leaves_no_task(bridge: Bridge) -> None:
     assert not bridge._tasks
 
 
+async def test_stop_works_before_the_thread_is_up() -> None:
+    bridge = Bridge(idle)
+    starting = asyncio.create_task(bridge.start())
+    await asyncio.sleep(0)
+    assert await bridge.stop(3)
+    await asyncio.wait([starting])
+    assert starting.exception() is None or isinstance(starting.exception(), P2PStopped)
+
+
 async def test_two_thousand_cancelled_calls_leave_nothing_behind(bridge: Bridge) -> None:
     tasks = [asyncio.create_task(bridge.call(trio.sleep_forever)) for _ in range(2000)]
     await asyncio.sleep(0)

@@ -35,6 +35,19 @@ async def test_file_is_fetched_in_verified_blocks(peers: Any) -> None:
     assert await b.call("fetch_any", cids=[file["root"], stranger]) == [file["root"]]
 
 
+async def test_lying_peer_is_caught_and_banned(peers: Any) -> None:
+    a, b = await peers.start_many("a", "b")
+    file = await a.call("add_file", size=1000)
+    await a.call("lie")
+    for _ in range(11):
+        with pytest.raises(Exception, match="hash") as lie:
+            await b.call("fetch", peer=a.peer_id, addrs=a.addrs, cids=[file["root"]])
+        assert (lie.value.code, lie.value.kind) == ("cid-mismatch", "RemoteProtocolError")
+    with pytest.raises(Exception, match="broke the rules") as ban:
+        await b.call("fetch", peer=a.peer_id, addrs=a.addrs, cids=[file["root"]])
+    assert ban.value.code == "peer-banned"
+
+
 async def test_message_is_confirmed_after_it_was_processed(peers: Any) -> None:
     a, b = await peers.start_many("a", "b")
     await a.call("deliver", peer=b.peer_id, addrs=b.addrs, text="order", pad=200_000)
