@@ -27,7 +27,6 @@ from halle_protocol.terms import Terms
 log = logging.getLogger(__name__)
 
 BATCH = 50
-REVIEW_ROUNDS = 3
 
 
 class Background:
@@ -38,8 +37,6 @@ class Background:
         self._moves = moves
         self._operator = operator
         self._watching = watching
-        self._rounds = 0
-        self._judged = -1
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -51,7 +48,6 @@ class Background:
         """Do one round."""
         await self._quietly("chain time", self._room.ask_chain_time)
         await self._quietly("operator", self._operator.ensure)
-        await self._quietly("reviews", self._judge_reviews)
         await self._quietly("terms from the chain", self._read_terms)
         await self._quietly("waiting orders", self._reconsider)
         await self._quietly("stock", self._free_stock)
@@ -63,14 +59,6 @@ class Background:
             await task()
         except HalleError as error:
             log.info("%s: %s (%s)", what, error.message, error.code)
-
-    async def _judge_reviews(self) -> None:
-        """Look at unverified reviews again when the chain has said something new, and now and then."""
-        heard = self._watching.heard
-        self._rounds += 1
-        if heard != self._judged or self._rounds % REVIEW_ROUNDS == 0:
-            self._judged = heard
-            await self._room.index.verify_reviews()
 
     async def _read_terms(self) -> None:
         """Learn the terms of orders that only the chain told us of, from the funding transaction itself."""

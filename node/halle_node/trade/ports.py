@@ -14,7 +14,6 @@ from halle_node.messages.inbox import Handler, RefusalHook
 from halle_node.messages.route import Destination, Route
 from halle_node.messages.views import OutgoingMessage
 from halle_protocol.cid import CID
-from halle_protocol.documents import Review
 from halle_protocol.grant import Grant
 from halle_protocol.messages import Message
 from halle_protocol.sealing import Prekey
@@ -64,8 +63,6 @@ class Index(Protocol):
 
     def listing(self, store: bytes, handle: str, /) -> ListingView | None: ...
     def store(self, store: bytes, /) -> StoreView | None: ...
-    def use_review_judge(self, verify_review: Callable[[Review, bytes], bool], /) -> None: ...
-    async def verify_reviews(self) -> int: ...
 
 
 class Catalog(Protocol):

@@ -5,14 +5,12 @@ from __future__ import annotations
 from halle_node.catalog.profile import ReviewForm
 from halle_node.trade import book
 from halle_node.trade.book import Order
-from halle_node.trade.folding import chain_facts, state_of
+from halle_node.trade.folding import state_of
 from halle_node.trade.legal import require
 from halle_node.trade.room import Room
 from halle_protocol.cid import CID
-from halle_protocol.documents import Review
-from halle_protocol.errors import HalleError, Refused
+from halle_protocol.errors import Refused
 from halle_protocol.order import OrderState
-from halle_protocol.review import is_verified
 
 TEXT_CHARS = 20_000
 
@@ -43,17 +41,6 @@ class Reviewing:
         published = await room.catalog.publish_review(form)
         if room.announce is not None:
             await room.announce(published)
-
-
-def is_verified_purchase(room: Room, review: Review, author: bytes) -> bool:
-    """Say whether the chain's events make a review a verified purchase."""
-    client = room.chain.client
-    try:
-        chain_id, escrow = client.chain_id, room.chain.contracts.escrow
-    except HalleError:
-        return False  # the chain has not answered yet; asked again later
-    facts = room.db.read(lambda conn: chain_facts(conn, review.order_id))
-    return is_verified(review, author, facts, chain_id=chain_id, escrow=escrow)
 
 
 def _form(order: Order, state: OrderState, rating: int, text: str, handle: str, language: str) -> ReviewForm:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from halle_node.db import Database
-from halle_node.trade import balances, listing, reviewing, todo
+from halle_node.trade import balances, listing, todo
 from halle_node.trade.background import Background
 from halle_node.trade.cart import Cart
 from halle_node.trade.detail import order_detail
@@ -29,7 +29,6 @@ from halle_node.trade.views import (
     Todo,
 )
 from halle_node.trade.watching import Watching
-from halle_protocol.documents import Review
 
 
 class TradeService:
@@ -64,7 +63,6 @@ class TradeService:
         self._background = Background(room, self._moves, self._operator, self._watching)
         self._receiving.register()
         self._watching.subscribe()
-        index.use_review_judge(self.is_verified)
 
     async def run(self) -> None:
         """Do the work nobody has to ask for: join chain and messages, accept offers, free stock, claim what is due."""
@@ -217,10 +215,6 @@ class TradeService:
         Raises: Refused keys-locked.
         """
         await self._operator.register()
-
-    def is_verified(self, review: Review, author: bytes) -> bool:
-        """Say whether the chain shows that the author of a review bought and the order ended."""
-        return reviewing.is_verified_purchase(self._room, review, author)
 
     # --- both -------------------------------------------------------------------------------------------------
 

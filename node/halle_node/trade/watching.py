@@ -27,7 +27,6 @@ class Watching:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self.heard = 0
 
     def subscribe(self) -> None:
         """Hear of every stored event."""
@@ -37,7 +36,6 @@ class Watching:
 
     def on_events(self, conn: Connection, events: Sequence[ChainEvent]) -> None:
         """Open orders the chain tells us of, then let every touched order react."""
-        self.heard += 1
         touched: dict[bytes, None] = {}
         for event in events:
             if event.contract == "Escrow" and event.name != "OperatorSet":

@@ -18,6 +18,7 @@ from halle_node.db import open_database
 from halle_node.index.service import IndexService
 from halle_node.keys import Keys
 from halle_node.messages import MessageService
+from halle_node.trade.reputation import ReviewJudge
 from halle_node.trade.room import Rules
 from halle_node.trade.service import TradeService
 from halle_node.trade.views import Address, CheckoutForm, OrderDetail
@@ -77,7 +78,8 @@ class Home:
         self.chain = Chain(self.db, self._key, clock, rpc_url=self.hall.rpc_url, embedded_folder=home / "chain")
         await self.chain.start()
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, clock)
-        self.index = IndexService(self.config, self.db, self.blocks, self.hall.fetch, clock)
+        judge = ReviewJudge(self.db, self.chain)
+        self.index = IndexService(self.config, self.db, self.blocks, self.hall.fetch, clock, verify_review=judge)
         self.messages = MessageService(self.db, self.keys, self.hall, clock)
         self.trade = TradeService(
             self.config,
