@@ -46,16 +46,11 @@ def upgrade(database: Database) -> None:
     """
     known = revisions()
     at = database.read(current_revision)
-    if known and at == known[-1]:
-        return
-    if not known:
-        from halle_node.db.schema import metadata
-
-        database.write_blocking(metadata.create_all)
+    if at == known[-1]:
         return
     if at is not None and at not in known:
         raise Refused(
-            f"The database is at revision {at}; this Halle knows up to {known[-1] if known else 'none'}.",
+            f"The database is at revision {at}; this Halle knows up to {known[-1]}.",
             code="database-newer",
             hint="Install the newer Halle that wrote it.",
         )

@@ -27,9 +27,7 @@ product = Table(
     Column("form", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column(
-        "published_revision", Integer, nullable=False
-    ),  # behind `revision` while a change waits to be published
+    Column("published_revision", Integer, nullable=False),  # behind `revision` while a change waits to be published
     Column("removed_at", Integer),
     Column("updated_at", Integer, nullable=False),
 )
@@ -68,10 +66,12 @@ stock = Table(
     metadata,
     Column("handle", Text, primary_key=True),
     Column("sku", Text, primary_key=True),
-    Column("on_hand", Integer, CheckConstraint("on_hand >= 0", name="on_hand"), nullable=False),
-    Column("reserved", Integer, CheckConstraint("reserved >= 0", name="reserved"), nullable=False),
+    Column("on_hand", Integer, nullable=False),
+    Column("reserved", Integer, nullable=False),
     Column("tracked", Boolean, nullable=False),
     Column("oversell", Boolean, nullable=False),
+    CheckConstraint("on_hand >= 0", name="on_hand"),
+    CheckConstraint("reserved >= 0", name="reserved"),
     CheckConstraint("oversell OR NOT tracked OR reserved <= on_hand", name="promised"),
 )
 
@@ -90,9 +90,7 @@ published = Table(
     Column("key", Text, primary_key=True),
     Column("cid", LargeBinary),  # NULL once removed; the sequence stays, so that it never goes back
     Column("seq", Integer, nullable=False),
-    Column(
-        "content", LargeBinary, nullable=False
-    ),  # sha2-256 of type and body: unchanged means not signed again
+    Column("content", LargeBinary, nullable=False),  # sha2-256 of type and body: unchanged means not signed again
 )
 
 head = Table(
