@@ -29,8 +29,7 @@ print(
             "kept": store.get(cid_of(RAW, small)) == small,
             "first": store.has(cid_of(RAW, b"first")),
             "large": store.has(cid_of(RAW, large)),
-            "leftovers": [str(p) for p in (root / "tmp").iterdir()]
-            + [p.name for p in root.glob("blocks/??/??/*")],
+            "leftovers": [str(p) for p in (root / "tmp").iterdir()] + [p.name for p in root.glob("blocks/??/??/*")],
         }
     )
 )

@@ -6,13 +6,14 @@ import json
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halle_node.blocks import BlockStore
@@ -244,10 +245,9 @@ def test_acknowledged_blocks_survive_kill_9(tmp_path: Path, round_number: int) -
     store.close()
 
 
+@settings(deadline=None, max_examples=30)  # each example makes a store on disk
 @given(st.lists(st.tuples(st.binary(max_size=200), st.booleans()), max_size=20))
 def test_store_agrees_with_a_dict(blocks: list[tuple[bytes, bool]]) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as root:
         store, model = BlockStore(Path(root)), {}
         for data, pinned in blocks:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halle_node.p2p.framing import Frames, ended, parse_prefix, prefix
@@ -57,6 +57,7 @@ def code_of(fn: Callable[[], Awaitable[Any]]) -> str:
     return caught.value.code
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=600), max_size=6), st.lists(st.integers(1, 500), max_size=20))
 def test_frames_survive_any_chunking(messages: list[bytes], cuts: list[int]) -> None:
     wire = b"".join(prefix(len(m)) + m for m in messages)
