@@ -42,6 +42,7 @@ REANNOUNCE_S = 600
 FIRST_ANNOUNCEMENTS_S = (1, 2, 4, 8, 15, 30, 60)
 UPKEEP_S = 3600
 JUDGE_REVIEWS_S = 2
+OWN_PINS = "own/"
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
 
@@ -178,12 +179,14 @@ class Node:
         return await examine(self)
 
     async def verify_blocks(self) -> Verified:
-        """Re-read every block from disk, compare it with its CID, and look for pinned blocks that are absent."""
+        """Re-read every block from disk, compare it with its CID, and look for absent blocks of our own shop."""
         return await asyncio.to_thread(self._verify)
 
     def _verify(self) -> Verified:
         report = self.blocks.verify_all()
-        holes = tuple(hole for root in self.blocks.pins().values() for hole in self.blocks.holes(root))
+        # Of other shops we keep the documents; their pictures are fetched when somebody looks at them.
+        own = [root for name, root in self.blocks.pins().items() if name.startswith(OWN_PINS)]
+        holes = tuple(hole for root in own for hole in self.blocks.holes(root))
         return Verified(report.checked, report.corrupt, holes)
 
     # --- wiring
