@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browsing import CHROMIUM, PAGES, SIZES, open_browser, serve_stall
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 from stall import Stall, fill, make_stall
 
 from halle_storefront import WebAddresses
@@ -101,7 +101,7 @@ async def test_search_as_you_type_narrows_without_leaving_the_page(served, brows
     await page.goto(f"{web.local_url}/fr/market/")
     await page.keyboard.press("/")
     await page.keyboard.type("chemise")
-    await page.wait_for_function("document.querySelectorAll('.tile').length === 1")
+    await expect(page.locator(".tile")).to_have_count(1)
     assert "q=chemise" in page.url
 
 
