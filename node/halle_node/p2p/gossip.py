@@ -110,6 +110,7 @@ class HeadGossip:
         if verdict is Verdict.ACCEPT:
             self.seen.add(frame, peer)
             self._wire.ledger.accepted(peer)
+            self._wire.traffic.heads_in += 1
             return True
         self._drop(f"head-{verdict.value}")
         if verdict is Verdict.REJECT:

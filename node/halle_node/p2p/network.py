@@ -145,6 +145,7 @@ class Network:
             bytes_in=traffic.bytes_in,
             bytes_out=traffic.bytes_out,
             frames_in=traffic.frames_in,
+            heads_in=traffic.heads_in,
             frames_out=traffic.frames_out,
             drops=dict(traffic.drops),
             syncs=traffic.syncs,

@@ -10,6 +10,7 @@ class Traffic:
         self.bytes_in = 0
         self.bytes_out = 0
         self.frames_in = 0
+        self.heads_in = 0
         self.frames_out = 0
         self.syncs = 0
         self.last_sync = 0
