@@ -95,7 +95,10 @@ class PeerInfo:
 
 @dataclass(frozen=True)
 class NetworkStats:
-    """Counters since the network was made; `heads_in` counts accepted heads only; `last_sync` is unix seconds, 0 when none succeeded."""
+    """Counters since the network was made.
+
+    Units: `last_sync` unix seconds, 0 when none succeeded; `heads_in` counts accepted heads only.
+    """
 
     running: bool
     restarts: int
@@ -103,8 +106,8 @@ class NetworkStats:
     bytes_in: int
     bytes_out: int
     frames_in: int
-    heads_in: int
     frames_out: int
     drops: dict[str, int]
     syncs: int
     last_sync: int
+    heads_in: int = 0
