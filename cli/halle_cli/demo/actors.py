@@ -134,6 +134,8 @@ class NodeProcess:
     home: Path
     rpc_url: str
     settings: dict[str, str] = field(default_factory=dict)
+    # A node keeps its port, so that others find it again after a restart.
+    p2p_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     def init(self) -> dict[str, str]:
@@ -166,7 +168,7 @@ class NodeProcess:
     def start(self, *peers: str) -> None:
         """Run `halle up` and return when it serves."""
         command = ["halle_cli", "-v", "--home", str(self.home), "up", "--no-open", "--rpc", self.rpc_url]
-        command += ["--local-port", "0", "--shop-port", "0", "--p2p-port", "0"]
+        command += ["--local-port", "0", "--shop-port", "0", "--p2p-port", str(self.p2p_port)]
         for peer in peers:
             command += ["--peer", peer]
         self.process = start(command, self.log)
