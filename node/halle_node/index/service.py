@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -27,6 +28,7 @@ from halle_node.index.search import FACETS, Found, IndexBroken, SearchIndex
 from halle_node.index.sync import Fetcher, StoreSync
 from halle_node.index.views import Facet, ListingView, ReviewView, SearchPage, StoreView
 from halle_node.p2p.types import Verdict
+from halle_protocol.cid import CID
 from halle_protocol.documents import Review, Shipping, SignedDocument, parse_body
 from halle_protocol.errors import HalleError, ProtocolError
 from halle_protocol.grant import Grant
@@ -40,7 +42,10 @@ RETRY_EVERY_S = 30.0
 SYNCS_AT_ONCE = 6
 SEARCH_BATCH = 2_000
 MAX_WAITING = 10_000
+STEMMED_CHARS = 240
 MAX_LIMIT = 200
+MAX_SHOWN = 20_000
+MAX_MEDIA_BYTES = 8 << 20
 MAX_OFFSET = 10_000
 VerifyReview = Callable[[Review, bytes], bool]
 
@@ -82,6 +87,7 @@ class IndexService:
         self._subscribers: list[Callable[[bytes], None]] = []
         self._waiting: dict[bytes, None] = {}
         self._due = asyncio.Event()
+        self._shown: OrderedDict[CID, bytes] = OrderedDict()
         self._load()
 
     # --- life
@@ -286,6 +292,7 @@ class IndexService:
         except IndexBroken:
             found = Found([], 0, {})  # the next commit finds it broken too, and makes it again
         hits = self._db.read(lambda connection: reading.hits(connection, found.ids, locale))
+        self._remember((hit.thumb, hit.store) for hit in hits if hit.thumb is not None)
         counts = {name: tuple(Facet(*pair) for pair in pairs) for name, pairs in found.facets.items()}
         return SearchPage(tuple(hits), found.total, start, size, counts)
 
@@ -293,7 +300,26 @@ class IndexService:
 
     def listing(self, store: bytes, handle: str) -> ListingView | None:
         """One listing; None when it is not known here."""
-        return self._db.read(lambda connection: self._shelf.listing(connection, store, handle))
+        view = self._db.read(lambda connection: self._shelf.listing(connection, store, handle))
+        if view is not None:
+            self._remember((cid, store) for one in view.listing.media for cid in (one.cid, one.thumb) if cid)
+        return view
+
+    def _remember(self, media: Iterable[tuple[CID, bytes]]) -> None:
+        """Note whom to ask for a picture that a page is about to show."""
+        for cid, store in media:
+            self._shown[cid] = store
+            self._shown.move_to_end(cid)
+        while len(self._shown) > MAX_SHOWN:
+            self._shown.popitem(last=False)
+
+    async def media(self, cid: CID, *, max_bytes: int = MAX_MEDIA_BYTES) -> bytes:
+        """A picture: from here, else from the store whose listing was shown with it.
+
+        Only pictures of listings that were shown are fetched, so that nobody can make this node fetch anything else.
+        Raises: Unavailable("block-missing"), Refused("file-too-large"), RemoteProtocolError("unixfs-…").
+        """
+        return await self._sync.bring_file(self._shown.get(cid, b""), cid, max_bytes)
 
     def stores(
         self, query: str = "", *, followed: bool | None = None, offset: int = 0, limit: int = 100
@@ -434,13 +460,15 @@ def _due_rows(connection: Connection) -> tuple[list[dict[str, Any]], list[int]]:
 
 
 def _search_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    short = row["words"][:600]
+    # Two stemmers over everything would cost more than all other fields together.
+    short = row["words"][:STEMMED_CHARS]
+    is_french = '"fr' in row["texts"]
     return {
         "id": row["id"],
         "title": row["title"],
         "text": row["words"],
-        "stem_en": short,
-        "stem_fr": short,
+        "stem_en": "" if is_french and '"en' not in row["texts"] else short,
+        "stem_fr": short if is_french else "",
         "kind": row["kind"],
         "category": row["category"],
         "store": row["store"].hex(),

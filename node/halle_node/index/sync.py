@@ -21,13 +21,15 @@ from halle_node.index import writing
 from halle_node.index.rows import Reader, Rows
 from halle_protocol.catalog import Diff, walk_changes
 from halle_protocol.cid import CID
-from halle_protocol.errors import HalleError, RemoteProtocolError, Unavailable
+from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.head import Announcement
+from halle_protocol.unixfs import links, read_file
 
 Fetcher = Callable[[str, list[str], list[CID]], Awaitable[dict[CID, bytes]]]
 
 FETCH_CIDS = 200
 WRITE_DOCUMENTS = 400
+MIN_CHUNK_BYTES = 4_096
 # What a store says of itself comes before what it sells.
 FIRST = ("profile/", "shipping/", "policy/", "review/")
 
@@ -79,6 +81,27 @@ class StoreSync:
                 if target.root == target.indexed_root:
                     return True
                 await self._advance(target)
+
+    async def bring_file(self, store: bytes, root: CID, max_bytes: int) -> bytes:
+        """A file of a store: read from here, else fetched level by level from where its documents came from.
+
+        Raises: Unavailable("block-missing"), Refused("file-too-large").
+        """
+        if not self._blocks.has(root):
+            target = self._db.read(lambda connection: self._target(connection, store))
+            if target is not None:
+                await self._fetch_file(target, root, max_bytes)
+        return await asyncio.to_thread(read_file, root, self._blocks.get, max_bytes=max_bytes)
+
+    async def _fetch_file(self, target: Target, root: CID, max_bytes: int) -> None:
+        level, size = [root], 0
+        while level:
+            await self._need(target, level)
+            blocks = await asyncio.to_thread(lambda cids: [(cid, self._blocks.get(cid)) for cid in cids], level)
+            size += sum(len(block) for _, block in blocks)
+            level = [child for cid, block in blocks for child in links(cid, block)]
+            if size > max_bytes or len(level) * MIN_CHUNK_BYTES > max_bytes:
+                raise Refused("The file is too large.", code="file-too-large", hint="Ask its store for a smaller one.")
 
     def _target(self, connection: Connection, store: bytes) -> Target | None:
         row = connection.execute(select(tables.head).where(tables.head.c.store == store)).first()

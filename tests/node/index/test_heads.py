@@ -160,11 +160,14 @@ async def test_background_work_fetches_and_makes_findable(listener: Listener, ha
     merchant = hall.merchant(1)
     merchant.introduce("A")
     merchant.list("blue", "Chemise bleue")
+    heard: list[bytes] = []
+    listener.index.subscribe(heard.append)
     work = asyncio.create_task(listener.index.run())
     async with asyncio.timeout(10):
         await listener.index.on_head(merchant.frame(), "peer1")
         while not listener.titles("chemise"):
             await asyncio.sleep(0.02)
+    assert heard == [merchant.store]
     work.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await work

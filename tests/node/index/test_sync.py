@@ -8,7 +8,8 @@ import pytest
 
 from halle_protocol.cid import CID
 from halle_protocol.documents import LISTING, PROFILE, TOMBSTONE, Listing
-from halle_protocol.errors import RemoteProtocolError, Unavailable
+from halle_protocol.errors import Refused, RemoteProtocolError, Unavailable
+from halle_protocol.unixfs import build_file
 from node.index.hall import Hall, Listener, Merchant, listing_body, open_listener, priced
 
 
@@ -243,3 +244,30 @@ async def test_profile_change_moves_its_listings(listener: Listener, hall: Hall)
     await listener.hear(merchant)
     (hit,) = listener.index.search("chemise", facets={"country": "BE"}).hits
     assert (hit.country, hit.store_name) == ("BE", "B")
+
+
+async def test_picture_of_a_shown_listing_is_fetched_and_no_other(listener: Listener, hall: Hall) -> None:
+    merchant = hall.merchant(1)
+    shown, hidden = build_file(bytes(600_000)), build_file(b"hidden")
+    merchant.blocks |= shown.blocks | hidden.blocks
+    merchant.list("blue", "Chemise", media=[{"cid": shown.root}])
+    await listener.hear(merchant)
+    with pytest.raises(Unavailable):
+        await listener.index.media(shown.root)
+    listener.titles("chemise")
+    assert await listener.index.media(shown.root) == bytes(600_000)
+    with pytest.raises(Unavailable):
+        await listener.index.media(hidden.root)
+    hall.cut = True
+    assert await listener.index.media(shown.root) == bytes(600_000)
+
+
+async def test_picture_too_large_is_not_fetched(listener: Listener, hall: Hall) -> None:
+    merchant = hall.merchant(1)
+    large = build_file(bytes(range(256)) * 20_000)
+    merchant.blocks |= large.blocks
+    merchant.list("blue", "Chemise", media=[{"cid": large.root}])
+    await listener.hear(merchant)
+    listener.index.listing(merchant.store, "blue")
+    with pytest.raises(Refused):
+        await listener.index.media(large.root, max_bytes=100_000)
