@@ -596,6 +596,7 @@ def orders() -> Counter:
         "merchant",
         "disputed",
         next_actions=(A("refund", "merchant"), A("accept_settlement", "merchant", primary=True)),
+        settlements=(t.SettlementView("buyer", 40 * 10**18, 5590 * 10**16, True, NOW),),
     )
     pay = an_order(
         "e5" * 16,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browsing import CHROMIUM, PAGES, SIZES, open_browser, serve_stall
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Response, expect
 from stall import Stall, fill, make_stall
 
 from halle_storefront import WebAddresses
@@ -43,41 +43,48 @@ async def browser() -> AsyncIterator[Browser]:
         yield opened
 
 
+class Listener:
+    """Notes what a page complains about, and on which page."""
+
+    def __init__(self) -> None:
+        self.here = ""
+        self.troubles: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.troubles.append(f"{self.here}: {text}")
+
+    def follow(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.note(str(error)))
+        page.on("console", self._said)
+        page.on("response", self._answered)
+
+    def _said(self, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning") and not self.here.startswith("error"):
+            self.note(said.text)
+
+    def _answered(self, got: Response) -> None:
+        if got.status >= 400 and "nothing-here" not in got.url:
+            self.note(f"{got.status} {got.url}")
+
+
 async def test_every_page_is_clean_at_both_sizes_and_in_both_languages(served, browser: Browser) -> None:
     stall, web = served
     store = "0x" + stall.keys.store_address.hex()
-    troubles: list[str] = []
+    listener = Listener()
     for size, (width, height) in SIZES.items():
         context = await browser.new_context(viewport={"width": width, "height": height})
         page = await context.new_page()
-        where = [""]
-        page.on(
-            "console",
-            lambda said: (
-                troubles.append(f"{where[0]}: {said.text}")
-                if said.type in ("error", "warning") and "error" not in where[0]
-                else None
-            ),
-        )
-        page.on("pageerror", lambda error: troubles.append(f"{where[0]}: {error}"))
-        page.on(
-            "response",
-            lambda got: (
-                troubles.append(f"{where[0]}: {got.status} {got.url}")
-                if got.status >= 400 and "nothing-here" not in got.url
-                else None
-            ),
-        )
+        listener.follow(page)
         await page.goto(web.new_setup_url())
         for name, (side, path) in PAGES.items():
             for lang in ("fr", "en") if size == "phone" else ("fr",):
-                where[0] = f"{name}-{size}-{lang}"
+                listener.here = f"{name}-{size}-{lang}"
                 base = web.shop_url if side == "shop" else web.local_url
                 await page.goto(f"{base}/{lang}{path.format(store=store)}")
                 if excess := await page.evaluate(SIDEWAYS):
-                    troubles.append(f"{where[0]}: {excess}px wider than the window")
+                    listener.note(f"{excess}px wider than the window")
         await context.close()
-    assert troubles == []
+    assert listener.troubles == []
 
 
 async def test_keyboard_focus_is_always_visible(served, browser: Browser) -> None:

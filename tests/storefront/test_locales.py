@@ -29,7 +29,8 @@ def test_every_message_has_a_french_translation() -> None:
     for message in catalogue("fr"):
         if message.id:
             texts = [message.string] if isinstance(message.string, str) else list(message.string)
-            assert texts and all(texts), message.id
+            assert texts, message.id
+            assert all(texts), message.id
             assert not message.fuzzy, message.id
 
 

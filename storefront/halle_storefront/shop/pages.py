@@ -17,11 +17,12 @@ from halle_protocol.errors import HalleError
 
 from ..cache import CACHE, send
 from ..failures import not_found
-from ..i18n import LANGUAGES, language_of
+from ..i18n import LANGUAGES, language_of, translations
 from ..local_pages import PAGE_SIZE, page_number, paging
 from ..node_access import ServedNode, node_of
 from ..pages import page, render
 from ..product_view import product_view
+from ..words import POLICIES
 from .structured import json_ld
 
 MAX_WORDS = 200
@@ -52,8 +53,13 @@ def shop_card(node: ServedNode, lang: str) -> ShopCard:
         profile.country,
         profile.logo,
         profile.about,
-        [(kind, found.title.get(lang)) for kind, found in policies if found is not None],
+        [(kind, policy_title(kind, found, lang)) for kind, found in policies if found is not None],
     )
+
+
+def policy_title(kind: str, found: Policy, lang: str) -> str:
+    """The usual name of a policy in the reader's language, else what its document says."""
+    return translations(lang).gettext(POLICIES[kind]) if kind in POLICIES else found.title.get(lang)
 
 
 def _policy(node: ServedNode, cid: CID) -> Policy | None:
@@ -174,4 +180,5 @@ async def policy(request: web.Request) -> web.Response:
     found = _policy(node, cid) if cid else None
     if found is None:
         raise not_found()
-    return page(request, "shop/policy.html", policy=found, **_frame(request))
+    title = policy_title(request.match_info["kind"], found, language_of(request))
+    return page(request, "shop/policy.html", policy=found, title=title, **_frame(request))
