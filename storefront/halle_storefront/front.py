@@ -16,7 +16,7 @@ async def welcome(request: web.Request) -> web.Response:
 
 async def welcome_local(request: web.Request) -> web.Response:
     """Send a merchant to the admin, and somebody who sells nothing to the market."""
-    face = "admin" if node_of(request).catalog.current_head() is not None else "market"
+    face = "admin" if node_of(request).catalog.product_count() else "market"
     raise web.HTTPFound(f"/{choose_language(request)}/{face}/")
 
 
