@@ -15,8 +15,10 @@ async def welcome(request: web.Request) -> web.Response:
 
 
 async def welcome_local(request: web.Request) -> web.Response:
-    """Send a merchant to the admin, and somebody who sells nothing to the market."""
-    face = "admin" if node_of(request).catalog.product_count() else "market"
+    """Send people to the admin, which holds the set-up steps; those who only ever bought, to the market."""
+    node = node_of(request)
+    only_buys = not node.catalog.product_count() and bool(node.trade.orders(role="buyer", limit=1))
+    face = "market" if only_buys else "admin"
     raise web.HTTPFound(f"/{choose_language(request)}/{face}/")
 
 
