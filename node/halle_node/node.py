@@ -137,6 +137,7 @@ class Node:
             self.chain,
             self.clock,
             blocks=self.blocks,
+            whereabouts=lambda: self.network.addrs,
         )
 
     async def _join(self) -> None:

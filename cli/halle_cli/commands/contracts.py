@@ -50,7 +50,7 @@ def _read_key(path: Path) -> bytes:
 @click.command()
 @click.option("--port", type=int, help="Port to listen on (default 8545).")
 @click.pass_obj
-def chain(home: Path | None, port: int | None) -> int:
+def chain(home: Path | None, /, port: int | None) -> int:
     """Run the embedded chain alone, in the foreground, for several nodes of this machine to share."""
     import subprocess
 

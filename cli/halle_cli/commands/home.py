@@ -29,8 +29,7 @@ MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON (the phrase is in it: keep it safe).")
 @click.pass_obj
-def init(
-    home: Path | None, phrase_file: Path | None, no_password: bool, as_json: bool, **settings: Any
+def init(home: Path | None, /, phrase_file: Path | None, no_password: bool, as_json: bool, **settings: Any
 ) -> None:
     """Make a node: recovery phrase, store key, operator grant, network identity, prekeys.
 
@@ -71,7 +70,7 @@ def _print_phrase(phrase: str) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 @click.pass_obj
-def doctor(home: Path | None, as_json: bool) -> int:
+def doctor(home: Path | None, /, as_json: bool) -> int:
     """Check keys, storage, network, chain and shop, and say what to do about what is wrong."""
     with node_session(home) as node:
         checks = node.get("/doctor")["checks"]

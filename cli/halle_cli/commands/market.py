@@ -18,7 +18,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
 @JSON
 @click.pass_obj
-def search(home: Path | None, words: tuple[str, ...], sort: str, limit: int, as_json: bool) -> None:
+def search(home: Path | None, /, words: tuple[str, ...], sort: str, limit: int, as_json: bool) -> None:
     """Search everything this node has heard of. Works offline."""
     with node_session(home) as node:
         page = node.get("/search", q=" ".join(words), sort=sort, limit=limit)
@@ -41,7 +41,7 @@ def search(home: Path | None, words: tuple[str, ...], sort: str, limit: int, as_
 @click.option("--connect", "address", help="Dial a node: /ip4/…/tcp/…/p2p/…")
 @JSON
 @click.pass_obj
-def peers(home: Path | None, address: str | None, as_json: bool) -> None:
+def peers(home: Path | None, /, address: str | None, as_json: bool) -> None:
     """Show who this node is connected to."""
     with live_session(home) as node:
         if address:

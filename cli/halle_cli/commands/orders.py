@@ -28,7 +28,7 @@ def order() -> None:
 )
 @JSON
 @click.pass_obj
-def order_list(home: Path | None, role: str | None, view: str, as_json: bool) -> None:
+def order_list(home: Path | None, /, role: str | None, view: str, as_json: bool) -> None:
     """List orders, newest first."""
     with node_session(home) as node:
         orders = node.get("/orders", role=role, view=view)["orders"]
@@ -57,7 +57,7 @@ def order_list(home: Path | None, role: str | None, view: str, as_json: bool) ->
 @click.argument("key")
 @JSON
 @click.pass_obj
-def order_show(home: Path | None, key: str, as_json: bool) -> None:
+def order_show(home: Path | None, /, key: str, as_json: bool) -> None:
     """Show one order: lines, money, timeline and what can be done next. KEY may be its first letters."""
     with node_session(home) as node:
         detail = node.get(f"/orders/{key}")
@@ -94,7 +94,7 @@ def _print_order(detail: dict[str, Any]) -> None:
 @click.argument("fields", nargs=-1)
 @JSON
 @click.pass_obj
-def order_do(home: Path | None, key: str, action: str, fields: tuple[str, ...], as_json: bool) -> None:
+def order_do(home: Path | None, /, key: str, action: str, fields: tuple[str, ...], as_json: bool) -> None:
     """Make a move on an order. FIELDS are name=value, e.g.: ship carrier=Colissimo tracking=8R123."""
     form = {}
     for field in fields:

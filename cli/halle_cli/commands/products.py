@@ -24,7 +24,7 @@ def product() -> None:
 @click.option("--query", "-q", default="", help="Words in the title, or status:draft.")
 @JSON
 @click.pass_obj
-def product_list(home: Path | None, query: str, as_json: bool) -> None:
+def product_list(home: Path | None, /, query: str, as_json: bool) -> None:
     """List the store's products."""
     with node_session(home) as node:
         products = node.get("/products", query=query)["products"]
@@ -61,7 +61,7 @@ def _status(summary: dict[str, Any]) -> str:
 @click.argument("handle")
 @JSON
 @click.pass_obj
-def product_show(home: Path | None, handle: str, as_json: bool) -> None:
+def product_show(home: Path | None, /, handle: str, as_json: bool) -> None:
     """Show one product."""
     with node_session(home) as node:
         detail = node.get(f"/products/{handle}")
@@ -107,7 +107,7 @@ def product_show(home: Path | None, handle: str, as_json: bool) -> None:
 )
 @click.option("--publish/--draft", default=False, help="Publish at once.")
 @click.pass_obj
-def product_add(home: Path | None, photo: tuple[Path, ...], alt: str, publish: bool, **fields: Any) -> None:
+def product_add(home: Path | None, /, photo: tuple[Path, ...], alt: str, publish: bool, **fields: Any) -> None:
     """Add a product."""
     with node_session(home) as node:
         handle = node.post("/products", fields)["handle"]
@@ -124,7 +124,7 @@ def product_add(home: Path | None, photo: tuple[Path, ...], alt: str, publish: b
 @click.argument("on_hand", type=click.IntRange(min=0))
 @click.option("--sku", default="", help="Which variant (default: the only one).")
 @click.pass_obj
-def product_stock(home: Path | None, handle: str, on_hand: int, sku: str) -> None:
+def product_stock(home: Path | None, /, handle: str, on_hand: int, sku: str) -> None:
     """Set how many pieces are on the shelf."""
     with node_session(home) as node:
         node.post(f"/products/{handle}/stock", {"sku": sku, "on_hand": on_hand})
@@ -134,7 +134,7 @@ def product_stock(home: Path | None, handle: str, on_hand: int, sku: str) -> Non
 @product.command("remove")
 @click.argument("handle")
 @click.pass_obj
-def product_remove(home: Path | None, handle: str) -> None:
+def product_remove(home: Path | None, /, handle: str) -> None:
     """Take a product out of the store (undo: halle product restore)."""
     with node_session(home) as node:
         node.delete(f"/products/{handle}")
@@ -146,7 +146,7 @@ def product_remove(home: Path | None, handle: str) -> None:
 @product.command("restore")
 @click.argument("handle")
 @click.pass_obj
-def product_restore(home: Path | None, handle: str) -> None:
+def product_restore(home: Path | None, /, handle: str) -> None:
     """Bring a removed product back."""
     with node_session(home) as node:
         node.post(f"/products/{handle}/restore")
@@ -156,7 +156,7 @@ def product_restore(home: Path | None, handle: str) -> None:
 @product.command("publish")
 @JSON
 @click.pass_obj
-def product_publish(home: Path | None, as_json: bool) -> None:
+def product_publish(home: Path | None, /, as_json: bool) -> None:
     """Sign what changed and tell the hall."""
     with node_session(home) as node:
         published = node.post("/publish")
@@ -177,7 +177,7 @@ def _print_published(published: dict[str, Any]) -> None:
 @click.option("--undo", "undo_id", type=int, help="Take import number N back instead.")
 @JSON
 @click.pass_obj
-def import_csv(home: Path | None, csv_file: Path, apply_it: bool, undo_id: int | None, as_json: bool) -> int:
+def import_csv(home: Path | None, /, csv_file: Path, apply_it: bool, undo_id: int | None, as_json: bool) -> int:
     """Import products from a Shopify CSV: first a dry run with a verdict per row, then --apply.
 
     Picture paths in the file are relative to its folder.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--open/--no-open", "open_browser", default=None, help="Open the browser (default: when there is one)."
 )
 @click.pass_obj
-def up(home: Path | None, open_browser: bool | None = None, **settings: Any) -> None:
+def up(home: Path | None, /, open_browser: bool | None = None, **settings: Any) -> None:
     """Run the node: admin and market on this machine, the shop for everyone, the network and the chain."""
     given = {name: value for name, value in settings.items() if value not in (None, ())}
     config = load(home, given)
@@ -44,7 +44,7 @@ def up(home: Path | None, open_browser: bool | None = None, **settings: Any) -> 
 @click.command("open")
 @click.option("--print", "only_print", is_flag=True, help="Print the link without opening a browser.")
 @click.pass_obj
-def open_pages(home: Path | None, only_print: bool) -> None:
+def open_pages(home: Path | None, /, only_print: bool) -> None:
     """Open the pages of the running node with a fresh one-time link."""
     with live_session(home) as node:
         url = node.new_setup_url()

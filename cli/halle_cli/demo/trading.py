@@ -78,7 +78,7 @@ def is_shipped(order: Json) -> bool:
 def is_settled(order: Json) -> bool:
     """Return whether no money of a funded order is held any more."""
     balance = order["balance"]
-    return balance["total_in"] > 0 and balance["held"] == 0
+    return int(balance["total_in"]) > 0 and balance["held"] == 0
 
 
 def has_quote(order: Json) -> bool:
@@ -89,7 +89,7 @@ def has_quote(order: Json) -> bool:
 def knows(node: NodeProcess, store: str, *, listings: int) -> bool:
     """Return whether a node has indexed that many listings of a store."""
     stores = node.api.get("/stores")["stores"]
-    return any(same(each["store"], store) and each["listing_count"] >= listings for each in stores)
+    return any(same(each["store"], store) and int(each["listing_count"]) >= listings for each in stores)
 
 
 def ask_quote(

@@ -225,7 +225,7 @@ async def wallet(node: ServedNode, _: web.Request) -> Any:
     return await node.chain.wallet(node.keys.store_address)
 
 
-async def test_money(node: ServedNode, _: web.Request) -> Any:
+async def get_test_money(node: ServedNode, _: web.Request) -> Any:
     await node.chain.dev_faucet(node.keys.store_address)
     return await node.chain.wallet(node.keys.store_address)
 
@@ -263,6 +263,6 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/todo", todo),
     ("GET", "/balances", balances),
     ("GET", "/wallet", wallet),
-    ("POST", "/wallet/test-money", test_money),
+    ("POST", "/wallet/test-money", get_test_money),
     ("POST", "/chain/advance", advance_clock),
 )
