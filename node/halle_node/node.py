@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
@@ -30,6 +30,7 @@ from halle_node.messages import MessageService
 from halle_node.p2p import Network, NetworkConfig, Verdict
 from halle_node.trade.reputation import ReviewJudge
 from halle_node.trade.service import TradeService
+from halle_protocol import catalog as tree
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, Unavailable
 from halle_protocol.money import Money
@@ -42,7 +43,6 @@ REANNOUNCE_S = 600
 FIRST_ANNOUNCEMENTS_S = (1, 2, 4, 8, 15, 30, 60)
 UPKEEP_S = 3600
 JUDGE_REVIEWS_S = 2
-OWN_PINS = "own/"
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
 
@@ -185,10 +185,15 @@ class Node:
 
     def _verify(self) -> Verified:
         report = self.blocks.verify_all()
-        # Of other shops we keep the documents; their pictures are fetched when somebody looks at them.
-        own = [root for name, root in self.blocks.pins().items() if name.startswith(OWN_PINS)]
-        holes = tuple(hole for root in own for hole in self.blocks.holes(root))
+        published = self.catalog.current_head()
+        holes = () if published is None else tuple(self._holes(published.catalog_root))
         return Verified(report.checked, report.corrupt, holes)
+
+    def _holes(self, root: CID) -> Iterator[CID]:
+        """Yield what our own shop lacks. A review's links lead into other shops, whose pictures need not be here."""
+        for key, cid in tree.entries(root, self.blocks.get):
+            if not key.startswith("review/"):
+                yield from self.blocks.holes(cid)
 
     # --- wiring
 
