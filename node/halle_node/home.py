@@ -64,7 +64,9 @@ def create_home(config: Config, *, phrase: str | None = None, password: str = ""
 
 def _write_settings(config: Config) -> None:
     given = config.model_dump(include=set(KEPT) & config.model_fields_set)
-    lines = ["# Settings of this node. `halle --help` names them all; the environment (HALLE_…) overrides them."]
+    lines = [
+        "# Settings of this node. `halle --help` names them all; the environment (HALLE_…) overrides them."
+    ]
     # JSON strings and integers are TOML strings and integers.
     lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
     path = config.home / FILE_NAME

@@ -42,6 +42,7 @@ REANNOUNCE_S = 600
 # Gossip reaches only who is in the mesh, and a mesh needs some heartbeats to form after the start.
 FIRST_ANNOUNCEMENTS_S = (1, 2, 4, 8, 15, 30, 60)
 UPKEEP_S = 3600
+RENEW_GRANT_S = 90 * 86_400
 JUDGE_REVIEWS_S = 2
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
@@ -260,7 +261,12 @@ class Node:
 
     async def _upkeep(self) -> None:
         while True:
-            self.keys.rotate_prekeys(self.clock())
+            now = self.clock()
+            if self.keys.rotate_prekeys(now, self.config.prekey_days):
+                await self.catalog.publish()
+            if not self.keys.locked and self.keys.grant.not_after - now < RENEW_GRANT_S:
+                self.keys.renew_grant(now)
+                await self.catalog.publish()
             await asyncio.sleep(UPKEEP_S)
 
 

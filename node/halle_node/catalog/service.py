@@ -17,6 +17,7 @@ from halle_node.catalog.checking import complete
 from halle_node.catalog.compose import review_body
 from halle_node.catalog.drafts import Draft
 from halle_node.catalog.fetch import ImageFetcher
+from halle_node.catalog.own_reviews import review_key
 from halle_node.catalog.photos import PhotoStudio, store_photo
 from halle_node.catalog.product import Photo, ProductDetail, ProductForm, ProductSummary, StockLevel
 from halle_node.catalog.profile import ProfileForm, ReviewForm, ShippingForm
@@ -254,7 +255,7 @@ class CatalogService:
         tidied = replace(form, texts={key: tidy(text) for key, text in form.texts.items()})
         review_body(tidied)
         values = {"form": review_text(tidied), "updated_at": self._clock()}
-        statement = insert(tables.review).values(key=f"review/{form.order_id.hex()}", **values)
+        statement = insert(tables.review).values(key=review_key(form.order_id), **values)
         await self._db.write(
             lambda connection: (
                 connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values)).rowcount

@@ -12,6 +12,7 @@ from halle_node.trade.folding import state_of
 from halle_node.trade.lines import lines_of, rate_name
 from halle_node.trade.listing import summary
 from halle_node.trade.moves import FIELDS
+from halle_node.trade.legal import possible_moves
 from halle_node.trade.room import Room
 from halle_node.trade.timeline import timeline, transactions
 from halle_node.trade.views import (
@@ -25,7 +26,7 @@ from halle_node.trade.views import (
 )
 from halle_protocol.messages import PostalAddress
 from halle_protocol.money import Money
-from halle_protocol.order import OrderState, Status, next_actions
+from halle_protocol.order import OrderState, Status
 from halle_protocol.terms import explain
 
 
@@ -63,7 +64,7 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         certificates=certificates(room, conn, order, state),
         chat=_chat(room, conn, order),
         timeline=timeline(room, conn, order, state),
-        next_actions=_actions(room, order, state),
+        next_actions=_actions(room, conn, order, state),
         transactions=transactions(room, conn, order),
         settlements=_settlements(state),
         problem=order.row.problem or _refusal(room, order),
@@ -98,8 +99,8 @@ def quote_view(room: Room, order: Order, state: OrderState, total: Money) -> Quo
     )
 
 
-def _actions(room: Room, order: Order, state: OrderState) -> tuple[Action, ...]:
-    moves = next_actions(state, order.role, room.chain_time())
+def _actions(room: Room, conn: Connection, order: Order, state: OrderState) -> tuple[Action, ...]:
+    moves = possible_moves(conn, order, state, room.chain_time())
     found = [
         Action(move.name, move.by, move.until, tuple(move.channels), FIELDS.get(move.name, ()), place == 0)
         for place, move in enumerate(moves)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from halle_node.catalog.own_reviews import is_reviewed
 from halle_node.trade.book import Order
 from halle_node.trade.folding import state_of
 from halle_protocol.errors import Refused
-from halle_protocol.order import OrderState, next_actions
+from halle_protocol.order import Action, OrderState, next_actions
+
+
+def possible_moves(conn: Connection, order: Order, state: OrderState, now: int) -> list[Action]:
+    """Return the moves our side may make at `now` (chain time); an order is reviewed once."""
+    moves = next_actions(state, order.role, now)
+    done = order.role == "buyer" and state.closed_at is not None and is_reviewed(conn, order.order_id)
+    return [move for move in moves if not (done and move.name == "review")]
 
 
 def require(conn: Connection, order: Order, action: str, now: int) -> OrderState:
@@ -16,7 +24,7 @@ def require(conn: Connection, order: Order, action: str, now: int) -> OrderState
     Raises: Refused action-not-now, naming the moves that are possible.
     """
     state = state_of(conn, order)
-    possible = [each.name for each in next_actions(state, order.role, now)]
+    possible = [each.name for each in possible_moves(conn, order, state, now)]
     if action in possible:
         return state
     raise Refused(

@@ -9,12 +9,13 @@ from sqlalchemy import ColumnElement, Connection, Select, or_, select
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade.book import Order
 from halle_node.trade.folding import state_of, word
+from halle_node.trade.legal import possible_moves
 from halle_node.trade.room import Room
 from halle_node.trade.views import OrderSummary
 from halle_protocol.errors import HalleError, Refused
 from halle_protocol.keys import to_checksum
 from halle_protocol.money import Money
-from halle_protocol.order import OrderState, next_actions
+from halle_protocol.order import OrderState
 
 MAX_ROWS = 500
 CLOSED = ("closed", "declined", "cancelled")
@@ -40,7 +41,7 @@ def summary(room: Room, conn: Connection, order: Order, state: OrderState | None
     """Return one order as a list shows it."""
     row = order.row
     folded = state or state_of(conn, order)
-    actions = next_actions(folded, order.role, room.chain_time())
+    actions = possible_moves(conn, order, folded, room.chain_time())
     return OrderSummary(
         order_key=order.key,
         order_id="0x" + order.order_id.hex(),

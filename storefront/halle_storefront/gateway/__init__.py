@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
-from halle_protocol import unixfs
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError
 
@@ -32,15 +29,13 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def image(request: web.Request) -> web.Response:
-    """The image stored under a CID; the type comes from its bytes, never from its publisher."""
+    """The image under a CID, fetched from its store if need be; its type comes from its bytes, not its publisher."""
     text = request.match_info["cid"]
     etag = f'"{text[:128]}"'
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={**IMAGE_HEADERS, "ETag": etag})
-    blocks = node_of(request).blocks
     try:
-        root = CID.parse(text)
-        data = await asyncio.to_thread(unixfs.read_file, root, blocks.get, max_bytes=PHOTO_MAX_BYTES)
+        data = await node_of(request).index.media(CID.parse(text), max_bytes=PHOTO_MAX_BYTES)
     except HalleError as exc:
         raise not_found() from exc
     mime = image_type(data)
