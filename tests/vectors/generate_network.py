@@ -1,8 +1,9 @@
 """Write the test vectors of docs/spec/11: `python tests/vectors/generate_network.py`.
 
-Every file is `{"spec": …, "cases": […]}`; the `kind` of a case says which section it is about. Bytes are
-hex, or `{"begin": hex, "zeros": n}`; CIDs are their text; `asker` and `answerer` are the payloads of their frames in order,
-`wire` is bytes on the stream. In an invalid case, `sent_by` sent the `payloads`, and the other side refuses with `error`.
+Every file is `{"spec": …, "cases": […]}`; the `kind` of a case says which section it is about. Bytes are hex, or
+`{"begin": hex, "zeros": n}`; CIDs are their text; `asker` and `answerer` are the payloads of their frames in order,
+`wire` is bytes on the stream. In an invalid case the `payloads` come from `sent_by`, and the other side refuses them
+with `error`.
 The transcripts are made from the rules of the page and from specs 1, 4 and 7, not by the code that they test.
 """
 
