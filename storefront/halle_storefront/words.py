@@ -155,7 +155,7 @@ NOTICES = {
 }
 ERROR_WORDS = {
     "not-found": (N_("There is nothing at this address."), N_("Check the address, or go to the start page.")),
-    "keys-locked": (N_("Your keys are locked."), N_("Unlock them with your password in the terminal: halle unlock")),
+    "keys-locked": (N_("Your keys are locked."), N_("Start the node again with halle up and give your password.")),
     "balance-too-small": (
         N_("There is not enough money in your wallet."),
         N_("Add money to your wallet and try again."),

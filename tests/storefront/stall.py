@@ -33,6 +33,8 @@ from halle_node.keys import Keys
 from halle_node.p2p.types import NetworkStats, PeerInfo
 from halle_node.trade import views as t
 from halle_protocol import catalog as catalogs
+from halle_protocol import unixfs
+from halle_protocol.cid import CID
 from halle_protocol.documents import decode_document, parse_body
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.money import Money
@@ -139,6 +141,9 @@ class Shelf:
     def __init__(self, stall: Stall) -> None:
         self.stall = stall
         self.followed: set[bytes] = set()
+
+    async def media(self, cid: CID, *, max_bytes: int) -> bytes:
+        return unixfs.read_file(cid, self.stall.blocks.get, max_bytes=max_bytes)
 
     def _listings(self) -> dict[str, ListingView]:
         head = self.stall.catalog.current_head()

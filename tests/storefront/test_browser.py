@@ -107,7 +107,7 @@ async def test_search_as_you_type_narrows_without_leaving_the_page(served, brows
     await page.goto(web.new_setup_url())
     await page.goto(f"{web.local_url}/fr/market/")
     await page.keyboard.press("/")
-    await page.keyboard.type("chemise")
+    await page.keyboard.type("chemise", delay=60)  # as a person types
     await expect(page.locator(".tile")).to_have_count(1)
     assert "q=chemise" in page.url
 

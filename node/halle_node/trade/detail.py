@@ -9,10 +9,10 @@ from halle_node.trade.balances import balance_of, token_of
 from halle_node.trade.book import Order
 from halle_node.trade.certificates import certificates
 from halle_node.trade.folding import state_of
+from halle_node.trade.legal import possible_moves
 from halle_node.trade.lines import lines_of, rate_name
 from halle_node.trade.listing import summary
 from halle_node.trade.moves import FIELDS
-from halle_node.trade.legal import possible_moves
 from halle_node.trade.room import Room
 from halle_node.trade.timeline import timeline, transactions
 from halle_node.trade.views import (

@@ -6,16 +6,28 @@ from sqlalchemy import Connection
 
 from halle_node.catalog.own_reviews import is_reviewed
 from halle_node.trade.book import Order
-from halle_node.trade.folding import state_of
+from halle_node.trade.folding import chain_facts, state_of
 from halle_protocol.errors import Refused
 from halle_protocol.order import Action, OrderState, next_actions
 
 
 def possible_moves(conn: Connection, order: Order, state: OrderState, now: int) -> list[Action]:
-    """Return the moves our side may make at `now` (chain time); an order is reviewed once."""
-    moves = next_actions(state, order.role, now)
-    done = order.role == "buyer" and state.closed_at is not None and is_reviewed(conn, order.order_id)
-    return [move for move in moves if not (done and move.name == "review")]
+    """Return the moves our side may make at `now` (chain time).
+
+    The protocol's table does not see our own catalog or the warranty contract: an order is reviewed once, and only a
+    certificate in force can be claimed on.
+    """
+    hidden = set()
+    if order.role == "buyer" and state.closed_at is not None and is_reviewed(conn, order.order_id):
+        hidden.add("review")
+    if not any(_in_force(conn, certificate_id) for certificate_id in state.certificates):
+        hidden.add("open_warranty_claim")
+    return [move for move in next_actions(state, order.role, now) if move.name not in hidden]
+
+
+def _in_force(conn: Connection, certificate_id: int) -> bool:
+    names = [fact.name for fact in chain_facts(conn, certificate_id.to_bytes(32, "big"), "Warranty")]
+    return "Registered" in names and "Expired" not in names
 
 
 def require(conn: Connection, order: Order, action: str, now: int) -> OrderState:

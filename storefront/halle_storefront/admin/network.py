@@ -42,7 +42,7 @@ def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:
     traffic, storage = node.network.stats(), node.blocks.stats()
     return [
         (traffic.peers, say(N_("peers connected"))),
-        (traffic.frames_in, say(N_("announcements heard"))),
+        (traffic.heads_in, say(N_("announcements heard"))),
         (traffic.syncs, say(N_("catch-ups"))),
         (storage.blocks, say(N_("blocks kept"))),
         (size(storage.bytes), say(N_("on disk"))),
