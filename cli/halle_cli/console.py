@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,20 +16,51 @@ from rich.table import Table
 
 from halle_protocol.errors import HalleError
 
-out = Console(highlight=False, soft_wrap=True)
+if TYPE_CHECKING:
+    from halle_node.config import Config
+
+
+class Terminal(Console):
+    """A console whose caller hears that the reader went away, instead of being ended by it."""
+
+    def on_broken_pipe(self) -> None:
+        """Called inside the handler of the BrokenPipeError."""
+        raise BrokenPipeError
+
+
+out = Terminal(highlight=False, soft_wrap=True)
 """What was asked for goes to stdout."""
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = Terminal(stderr=True, highlight=False, soft_wrap=True)
 """Progress, hints and errors go to stderr, so that a pipe carries only the answer."""
 
 
-def configure_logging(verbose: bool) -> None:
-    """Send log records to stderr when asked; otherwise only what a person must act on."""
+OURS = ("halle_protocol", "halle_contracts", "halle_node", "halle_storefront", "halle_cli")
+
+
+def speak_any_terminal() -> None:
+    """Replace what a terminal cannot show, rather than fail on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def configure_logging(home: Path | None, *, verbose: bool) -> None:
+    """Send log records to stderr when asked; otherwise only what a person must act on.
+
+    Of libraries, warnings at most: their progress is not ours.
+    """
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.ERROR,
+        level=logging.WARNING if verbose else logging.ERROR,
         format="%(asctime)s %(levelname)-7s %(name)s  %(message)s",
         stream=sys.stderr,
         force=True,
     )
+    if verbose:
+        from halle_node.config import load
+
+        level = load(home).log_level.upper()
+        for name in OURS:
+            logging.getLogger(name).setLevel(level)
 
 
 def report(error: HalleError) -> None:
@@ -69,15 +100,14 @@ def print_paths(home: Path | None) -> None:
     print_facts({name: str(path) for name, path in paths(load(home)).items()})
 
 
-def read_password(*, confirm: bool = False) -> str:
-    """Return the keystore's password from HALLE_PASSWORD, HALLE_PASSWORD_FILE or the terminal; "" if none is given."""
-    if "HALLE_PASSWORD" in os.environ:
-        return os.environ["HALLE_PASSWORD"]
-    path = os.environ.get("HALLE_PASSWORD_FILE")
-    if path:
-        return Path(path).read_text(encoding="utf-8").rstrip("\n")
-    if not sys.stdin.isatty():
-        return ""
+def read_password(config: Config, *, confirm: bool = False) -> str:
+    """Return the keystore's password from HALLE_PASSWORD, HALLE_PASSWORD_FILE or the terminal; "" if none is given.
+
+    Raises: ConfigError "password-file-unreadable".
+    """
+    known = config.read_password()
+    if known or not sys.stdin.isatty():
+        return known
     import click
 
     return str(

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import click
+
+    from halle_protocol.errors import HalleError
 
 EXIT_CODES = {
     "config-error": 2,
@@ -31,43 +41,80 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chain": ("contracts", "chain"),
 }
 
-MISSING_EXTRA = "This is the light Halle protocol library; the node is an extra.\nInstall it with: pip install 'halle[node]'"
+MISSING_EXTRA = (
+    "This is the light Halle protocol library; the node is an extra.\nInstall it with: pip install 'halle[node]'"
+)
+
+
+STOPPED = 130
+
+
+class ReaderGone(Exception):
+    """Whoever read our output went away. Not an OSError, which click would answer by itself."""
 
 
 def run() -> None:
     """Run the command line and exit the process; never shows a traceback to a person."""
     try:
+        status = _obey()
+        sys.stdout.flush()
+    except (BrokenPipeError, ReaderGone):
+        # The reader of our output went away (`halle search … | head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped.\n")
+        status = STOPPED
+    # Nothing is left to do that another Ctrl-C could harm: from here on it just ends the process.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(status)
+
+
+def _obey() -> int:
+    """Run the command and return the exit code; what went wrong is told on stderr."""
+    try:
         import click
     except ImportError:
         sys.stderr.write(MISSING_EXTRA + "\n")
-        sys.exit(EXIT_CODES["config-error"])
-    from halle_cli.console import report
+        return EXIT_CODES["config-error"]
+    from halle_cli.console import report, speak_any_terminal
     from halle_protocol.errors import HalleError
 
+    speak_any_terminal()
     try:
         status = build_group().main(standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
-    except click.exceptions.Abort:
-        sys.stderr.write("\nStopped.\n")
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nStopped.\n")
-        sys.exit(130)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Abort as error:
+        raise KeyboardInterrupt from error
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away (`halle search … | head`): not an error of ours.
-        sys.stderr.close()
-        sys.exit(0)
+        return error.exit_code
     except HalleError as error:
         report(error)
-        sys.exit(exit_code(error))
+        return exit_code(error)
     except ImportError as error:
-        if (error.name or "").split(".")[0].startswith("halle_"):
-            raise
-        sys.stderr.write(f"{MISSING_EXTRA}\n(missing: {error.name})\n")
-        sys.exit(EXIT_CODES["config-error"])
+        return _missing(error)
+    except (OSError, UnicodeEncodeError) as error:
+        outside = _from_outside(error)
+        report(outside)
+        return exit_code(outside)
+
+
+def _missing(error: ImportError) -> int:
+    if (error.name or "").split(".")[0].startswith("halle_"):
+        raise error
+    sys.stderr.write(f"{MISSING_EXTRA}\n(missing: {error.name})\n")
+    return EXIT_CODES["config-error"]
+
+
+def _from_outside(error: OSError | UnicodeEncodeError) -> HalleError:
+    """Return what the machine refused as an error of ours: a file that cannot be read, words that are no text."""
+    from halle_protocol.errors import ConfigError, Unavailable
+
+    if isinstance(error, UnicodeEncodeError):
+        return ConfigError("The command line holds bytes that are not text.", code="text-malformed", hint="Use UTF-8.")
+    what = f"{error.filename}: " if error.filename else ""
+    return Unavailable(f"{what}{error.strerror or error}.", code="system-error", hint="Correct that, then try again.")
 
 
 def exit_code(error: Exception) -> int:
@@ -79,11 +126,27 @@ def exit_code(error: Exception) -> int:
     return 1
 
 
-def build_group() -> click.Group:  # type: ignore[name-defined]  # noqa: F821  click is imported late
+@contextmanager
+def _noticing_the_reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+
+
+def build_group() -> click.Group:
     """Return the command group; sub-commands load their module when first looked up."""
     import click
 
     class LazyGroup(click.Group):
+        def make_context(self, *args: Any, **extra: Any) -> click.Context:
+            with _noticing_the_reader():
+                return super().make_context(*args, **extra)
+
+        def invoke(self, ctx: click.Context) -> Any:
+            with _noticing_the_reader():
+                return super().invoke(ctx)
+
         def list_commands(self, ctx: click.Context) -> list[str]:
             return list(COMMANDS)
 
@@ -113,7 +176,7 @@ def build_group() -> click.Group:  # type: ignore[name-defined]  # noqa: F821  c
         """Halle: a market hall without an owner. `halle` alone means `halle up`."""
         from halle_cli.console import configure_logging, print_paths
 
-        configure_logging(verbose)
+        configure_logging(home, verbose=verbose)
         ctx.obj = home
         if paths:
             print_paths(home)

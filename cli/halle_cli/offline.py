@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from halle_node.config import Config
 
@@ -18,12 +18,11 @@ def offline_node(config: Config) -> Iterator[tuple[str, str]]:
     """
     served = _Served(config)
     thread = threading.Thread(target=served.run, name="halle-node", daemon=True)
-    thread.start()
-    served.ready.wait()
-    if served.error is not None:
-        thread.join()
-        raise served.error
     try:
+        thread.start()
+        served.ready.wait()
+        if served.error is not None:
+            raise served.error
         yield served.local_url, served.token
     finally:
         served.stop()
@@ -39,6 +38,7 @@ class _Served:
         self.error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
+        self._unwanted = False
 
     def run(self) -> None:
         try:
@@ -50,14 +50,19 @@ class _Served:
             self.ready.set()
 
     def stop(self) -> None:
+        """End at any time, also before the node is up."""
+        self._unwanted = True
         if self._loop is not None and self._done is not None:
-            self._loop.call_soon_threadsafe(self._done.set)
+            with suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._done.set)
 
     async def _serve(self) -> None:
         from halle_node.node import Node
         from halle_storefront.app import start_web
 
-        self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
+        self._done, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        if self._unwanted:
+            self._done.set()
         config = self.config.model_copy(update={"local_port": 0, "shop_port": 0})
         async with Node(config, online=False) as node:
             web = await start_web(node)

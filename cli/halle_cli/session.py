@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
@@ -16,6 +17,8 @@ from halle_protocol.errors import ConfigError, HalleError, ProtocolError, Refuse
 
 # The branch of the tree that an HTTP status stands for, so that a remote error exits like a local one.
 STATUS_ERRORS: dict[int, type[HalleError]] = {422: ProtocolError, 500: ConfigError, 503: Unavailable}
+
+KNOCK_S = 2.0
 
 
 class Client:
@@ -97,7 +100,22 @@ def _decode(status: int, answer: bytes) -> Any:
 
 def running(home: Path | None) -> RunFile | None:
     """Return how to reach the node that runs on this home, or None."""
-    return read_run_file(load(home).home)
+    return _answering(load(home))
+
+
+def _answering(config: Config) -> RunFile | None:
+    found = read_run_file(config.home)
+    if found is None:
+        return None
+    where = urlsplit(found.local_url)
+    try:
+        socket.create_connection((where.hostname or "", where.port or 0), timeout=KNOCK_S).close()
+    except ConnectionRefusedError:
+        # A note left by a crash, whose process number another program has got since.
+        return None
+    except OSError:
+        return found
+    return found
 
 
 @contextmanager
@@ -108,7 +126,7 @@ def node_session(home: Path | None) -> Iterator[Client]:
     """
     config = load(home)
     require_home(config)
-    found = read_run_file(config.home)
+    found = _answering(config)
     if found is not None:
         yield Client(found.local_url, found.token)
         return
@@ -136,7 +154,9 @@ def live_session(home: Path | None) -> Iterator[Client]:
 
 def require_home(config: Config) -> None:
     """Raise ConfigError "home-missing" unless a node was made in that folder."""
-    if not (config.home / "halle.toml").exists():
+    from halle_node.home import is_home
+
+    if not is_home(config):
         raise ConfigError(
             f"There is no node in {config.home} yet.", code="home-missing", hint="Make one with `halle init`."
         )

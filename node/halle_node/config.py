@@ -84,6 +84,13 @@ class Config(BaseModel):
     index_heap_mb: int = setting(32, "Memory of the search index writer.", unit="MB", ge=15, le=1024)
     log_level: str = setting("info", "Least important log line shown.", pattern=r"^(debug|info|warning|error)$")
 
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        from halle_protocol.documents.text import clean_text
+
+        return clean_text(value, multiline=False) if value else value
+
     @field_validator("scrypt_n")
     @classmethod
     def _power_of_two(cls, value: int) -> int:
@@ -121,7 +128,7 @@ class SettingHelp:
 
 
 def describe() -> list[SettingHelp]:
-    """Every setting in order, for the docs and for `halle --help-settings`."""
+    """Every setting in order, for the docs."""
     rows = []
     for name, field in Config.model_fields.items():
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -151,7 +158,7 @@ def load(
     """
     env = _from_environ(os.environ if environ is None else environ)
     chosen = {name: value for name, value in (overrides or {}).items() if value is not None}
-    root = Path(home or chosen.get("home") or env.get("home") or default_home()).expanduser()
+    root = Path(home or chosen.get("home") or env.get("home") or default_home()).expanduser().absolute()
     merged = {**_from_file(root / FILE_NAME), **env, **chosen, "home": root}
     try:
         return Config(**merged)
@@ -199,7 +206,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path} has an unknown setting: {unknown[0]}.",
             code="setting-unknown",
-            hint="`halle config` lists every setting.",
+            hint="docs/settings.md lists every setting; `halle --paths` says where the file is.",
         )
     return values
 

@@ -35,6 +35,7 @@ def create_home(config: Config, *, phrase: str | None = None, password: str = ""
 
     Raises: Refused "keys-exist" | "phrase-invalid"; Unavailable when the folder cannot be written.
     """
+    refuse_existing(config)
     try:
         config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -43,6 +44,8 @@ def create_home(config: Config, *, phrase: str | None = None, password: str = ""
             code="home-unwritable",
             hint="Choose another folder with --home.",
         ) from error
+    # Before the keys, whose last file is what makes the folder a node: stopped in between, `init` starts afresh.
+    _write_settings(config)
     keys, words = Keys.create(
         config.home,
         phrase=phrase,
@@ -50,8 +53,6 @@ def create_home(config: Config, *, phrase: str | None = None, password: str = ""
         scrypt_n=config.scrypt_n,
         prekey_days=config.prekey_days,
     )
-    # Last, because its presence is what makes the folder a node.
-    _write_settings(config)
     return MadeHome(
         home=config.home,
         store=to_checksum(keys.store_address),
@@ -62,11 +63,24 @@ def create_home(config: Config, *, phrase: str | None = None, password: str = ""
     )
 
 
+def is_home(config: Config) -> bool:
+    """Return whether a node was made in that folder, to its end; its settings file is not needed for that."""
+    return Keys.exist(config.home)
+
+
+def refuse_existing(config: Config) -> None:
+    """Raise Refused "keys-exist" when the folder holds a store's keys already."""
+    if Keys.exist(config.home):
+        raise Refused(
+            f"{config.home} already holds a store's keys.",
+            code="keys-exist",
+            hint="Choose another home, or move these away first.",
+        )
+
+
 def _write_settings(config: Config) -> None:
     given = config.model_dump(include=set(KEPT) & config.model_fields_set)
-    lines = [
-        "# Settings of this node. `halle --help` names them all; the environment (HALLE_…) overrides them."
-    ]
+    lines = ["# Settings of this node. `halle --help` names them all; the environment (HALLE_…) overrides them."]
     # JSON strings and integers are TOML strings and integers.
     lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
     path = config.home / FILE_NAME

@@ -11,6 +11,7 @@ import click
 from halle_cli.console import err, out, print_facts, print_json
 from halle_node.config import load, paths
 from halle_protocol.errors import ConfigError
+from halle_protocol.keys import to_checksum
 
 
 @click.group()
@@ -29,18 +30,28 @@ def contracts() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 def deploy(rpc_url: str, key_file: Path, as_json: bool) -> None:
     """Deploy what is missing. The addresses are the same on every chain; nobody owns the contracts."""
-    from halle_node.chain import deploy_to
-
     private = _read_key(key_file)
     with err.status("Deploying …"):
-        addresses = asyncio.run(deploy_to(rpc_url, private))
+        addresses = asyncio.run(_deploy_to(rpc_url, private))
     print_json(addresses) if as_json else print_facts(addresses)
+
+
+async def _deploy_to(rpc_url: str, private: bytes) -> dict[str, str]:
+    from halle_node.chain import ChainClient, deploy_contracts
+
+    client = ChainClient(rpc_url)
+    try:
+        await client.connect()
+        found = await deploy_contracts(client, private)
+    finally:
+        await client.close()
+    return {name: to_checksum(address) for address, name in found.watched().items()}
 
 
 def _read_key(path: Path) -> bytes:
     try:
         key = bytes.fromhex(path.read_text(encoding="utf-8").strip().removeprefix("0x"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path} does not hold a hexadecimal key.", code="key-malformed") from error
     if len(key) != 32:
         raise ConfigError(f"The key in {path} has {len(key)} bytes, not 32.", code="key-malformed")

@@ -12,9 +12,7 @@ from halle_cli.console import err
 
 
 @click.command()
-@click.option(
-    "--exit", "exit_after", is_flag=True, help="End when the story is told, instead of leaving it open."
-)
+@click.option("--exit", "exit_after", is_flag=True, help="End when the story is told, instead of leaving it open.")
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from halle_cli.console import err, out, print_facts, print_json, read_password
 from halle_cli.session import node_session
 from halle_node.config import load
+from halle_protocol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from halle_node.home import MadeHome
 
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
 
@@ -24,23 +31,51 @@ MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Restore: a file with the 12 or 24 words of an existing store.",
 )
-@click.option(
-    "--no-password", is_flag=True, help="Leave the keystore without a password (the files stay private)."
-)
+@click.option("--no-password", is_flag=True, help="Leave the keystore without a password (the files stay private).")
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON (the phrase is in it: keep it safe).")
 @click.pass_obj
-def init(home: Path | None, /, phrase_file: Path | None, no_password: bool, as_json: bool, **settings: Any
-) -> None:
+def init(home: Path | None, /, phrase_file: Path | None, no_password: bool, as_json: bool, **settings: Any) -> None:
     """Make a node: recovery phrase, store key, operator grant, network identity, prekeys.
 
     The password comes from HALLE_PASSWORD, HALLE_PASSWORD_FILE or a prompt. Writes the phrase once, here.
     """
-    from halle_node.home import create_home
+    from halle_node.home import create_home, refuse_existing
 
     config = load(home, settings)
-    phrase = phrase_file.read_text(encoding="utf-8") if phrase_file else None
-    password = "" if no_password else read_password(confirm=True)
-    made = create_home(config, phrase=phrase, password=password)
+    refuse_existing(config)
+    phrase = _read_phrase(phrase_file) if phrase_file else None
+    password = "" if no_password else read_password(config, confirm=True)
+    # From the first key until the words are on the screen: stopped in between, a store would be lost.
+    with _uninterrupted():
+        made = create_home(config, phrase=phrase, password=password)
+        _tell(made, as_json=as_json, restored=phrase is not None)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of the block, where it takes effect."""
+    wanted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: wanted.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if wanted:
+        raise KeyboardInterrupt
+
+
+def _read_phrase(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as text.",
+            code="file-unreadable",
+            hint="Put the 12 or 24 words into a plain text file.",
+        ) from error
+
+
+def _tell(made: MadeHome, *, as_json: bool, restored: bool) -> None:
     facts = {
         "home": str(made.home),
         "store": made.store,
@@ -49,11 +84,11 @@ def init(home: Path | None, /, phrase_file: Path | None, no_password: bool, as_j
         "grant until": made.grant_until,
     }
     if as_json:
-        print_json({**facts, "phrase": made.phrase if phrase is None else ""})
+        print_json({**facts, "phrase": "" if restored else made.phrase})
         return
     out.print(f"[green]✓[/] Your node is ready in {made.home}")
     print_facts(facts)
-    if phrase is None:
+    if not restored:
         out.print("\n[bold]Write these words down on paper, in order. They are the whole store:[/]\n")
         _print_phrase(made.phrase)
         out.print("\nNobody can give them to you again. Whoever has them has the store and its money.")

@@ -20,12 +20,8 @@ def order() -> None:
 
 
 @order.command("list")
-@click.option(
-    "--role", type=click.Choice(("merchant", "buyer")), help="Only what you sold, or only what you bought."
-)
-@click.option(
-    "--view", default="all", show_default=True, help="to-pack, to-answer, unpaid, returns, disputes or all."
-)
+@click.option("--role", type=click.Choice(("merchant", "buyer")), help="Only what you sold, or only what you bought.")
+@click.option("--view", default="all", show_default=True, help="to-pack, to-answer, unpaid, returns, disputes or all.")
 @JSON
 @click.pass_obj
 def order_list(home: Path | None, /, role: str | None, view: str, as_json: bool) -> None:
@@ -83,9 +79,7 @@ def _print_order(detail: dict[str, Any]) -> None:
     for entry in detail["timeline"]:
         out.print(f"  [dim]{entry['at']}[/]  {entry['key']}  {entry['finality']} [dim]{entry['tx_hash']}[/]")
     moves = [move["name"] for move in detail["next_actions"]]
-    out.print(
-        f"→ halle order do {summary['order_key'][:12]} {' | '.join(moves)}" if moves else "→ nothing to do"
-    )
+    out.print(f"→ halle order do {summary['order_key'][:12]} {' | '.join(moves)}" if moves else "→ nothing to do")
 
 
 @order.command("do")
@@ -100,9 +94,7 @@ def order_do(home: Path | None, /, key: str, action: str, fields: tuple[str, ...
     for field in fields:
         name, equals, value = field.partition("=")
         if not equals:
-            raise ConfigError(
-                f"“{field}” is not name=value.", code="field-malformed", hint="e.g. carrier=Colissimo"
-            )
+            raise ConfigError(f"“{field}” is not name=value.", code="field-malformed", hint="e.g. carrier=Colissimo")
         form[name] = value
     with live_session(home) as node:
         detail = node.post(f"/orders/{key}/{action}", form)

@@ -93,18 +93,12 @@ def product_show(home: Path | None, /, handle: str, as_json: bool) -> None:
 @click.option("--title", required=True, help="What it is called.")
 @click.option("--price", required=True, help="Price with two decimals, e.g. 12.50.")
 @click.option("--description", default="", help="Plain text; **bold** and lists are understood.")
-@click.option(
-    "--stock", type=click.IntRange(min=0), default=0, show_default=True, help="Pieces on the shelf."
-)
-@click.option(
-    "--kind", type=click.Choice(("physical", "digital", "service")), default="physical", show_default=True
-)
+@click.option("--stock", type=click.IntRange(min=0), default=0, show_default=True, help="Pieces on the shelf.")
+@click.option("--kind", type=click.Choice(("physical", "digital", "service")), default="physical", show_default=True)
 @click.option("--handle", default="", help="Last part of its address (default: from the title).")
 @click.option("--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True)
 @click.option("--alt", default="", help="What the photo shows, for those who cannot see it.")
-@click.option(
-    "--warranty-days", type=click.IntRange(min=0), default=0, help="Length of the warranty offered."
-)
+@click.option("--warranty-days", type=click.IntRange(min=0), default=0, help="Length of the warranty offered.")
 @click.option("--publish/--draft", default=False, help="Publish at once.")
 @click.pass_obj
 def product_add(home: Path | None, /, photo: tuple[Path, ...], alt: str, publish: bool, **fields: Any) -> None:
@@ -138,9 +132,7 @@ def product_remove(home: Path | None, /, handle: str) -> None:
     """Take a product out of the store (undo: halle product restore)."""
     with node_session(home) as node:
         node.delete(f"/products/{handle}")
-    out.print(
-        f"[green]✓[/] {handle} is removed. Undo: halle product restore {handle}. Publish to tell the hall."
-    )
+    out.print(f"[green]✓[/] {handle} is removed. Undo: halle product restore {handle}. Publish to tell the hall.")
 
 
 @product.command("restore")
@@ -190,9 +182,7 @@ def import_csv(home: Path | None, /, csv_file: Path, apply_it: bool, undo_id: in
         try:
             data = csv_file.read_bytes()
         except OSError as error:
-            raise ConfigError(
-                f"{csv_file} cannot be read: {error.strerror}.", code="file-unreadable"
-            ) from error
+            raise ConfigError(f"{csv_file} cannot be read: {error.strerror}.", code="file-unreadable") from error
         with err.status("Importing …" if apply_it else "Checking …"):
             report = node.upload(
                 "/imports", data, "text/csv", dry_run=not apply_it, base_dir=str(csv_file.resolve().parent)
@@ -214,9 +204,7 @@ def print_import(report: dict[str, Any], *, most: int = 40) -> None:
     """Print a verdict per row (the first `most`) and the totals."""
     for row in report["rows"][:most]:
         told = f"  {row['message']} [dim]({row['code']})[/]" if row["code"] else ""
-        out.print(
-            f"  line {row['line']:>5}  {VERDICTS.get(row['verdict'], row['verdict'])}  {row['handle']}{told}"
-        )
+        out.print(f"  line {row['line']:>5}  {VERDICTS.get(row['verdict'], row['verdict'])}  {row['handle']}{told}")
     if len(report["rows"]) > most:
         out.print(f"  … and {len(report['rows']) - most} more (--json shows all)")
     out.print("  " + ", ".join(f"{name} {count}" for name, count in report["totals"].items()))

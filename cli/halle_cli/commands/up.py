@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +25,17 @@ if TYPE_CHECKING:
 @click.option("--local-port", type=int, help="Port of admin and market (default 8480; 0: any free one).")
 @click.option("--shop-port", type=int, help="Port of the public shop (default 8481).")
 @click.option("--p2p-port", type=int, help="Port other nodes dial (default 4480).")
-@click.option(
-    "--peer", "bootstrap", multiple=True, help="Address of a node to join, /ip4/…/p2p/… (repeatable)."
-)
+@click.option("--peer", "bootstrap", multiple=True, help="Address of a node to join, /ip4/…/p2p/… (repeatable).")
 @click.option("--rpc", "rpc_url", help="EVM JSON-RPC endpoint (default: the embedded chain).")
 @click.option("--chain-port", type=int, help="Port of the embedded chain (default 8545).")
-@click.option(
-    "--open/--no-open", "open_browser", default=None, help="Open the browser (default: when there is one)."
-)
+@click.option("--open/--no-open", "open_browser", default=None, help="Open the browser (default: when there is one).")
 @click.pass_obj
 def up(home: Path | None, /, open_browser: bool | None = None, **settings: Any) -> None:
     """Run the node: admin and market on this machine, the shop for everyone, the network and the chain."""
     given = {name: value for name, value in settings.items() if value not in (None, ())}
     config = load(home, given)
     require_home(config)
-    asyncio.run(_serve(config, open_browser))
+    asyncio.run(_until_stopped(config, open_browser))
 
 
 @click.command("open")
@@ -53,15 +50,26 @@ def open_pages(home: Path | None, /, only_print: bool) -> None:
         webbrowser.open(url)
 
 
+async def _until_stopped(config: Config, open_browser: bool | None) -> None:
+    """Serve until asked to stop, also while still starting; raise what ended the node by itself."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    serving, asked = asyncio.create_task(_serve(config, open_browser)), asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
+    err.print("Closed. Nothing is lost; `halle up` takes it up again.")
+
+
 async def _serve(config: Config, open_browser: bool | None) -> None:
     from halle_node.node import Node
     from halle_node.run_file import remove_run_file, write_run_file
     from halle_storefront.app import start_web
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     with err.status("Starting …"):
         node = Node(config)
         await node.start()
@@ -71,33 +79,22 @@ async def _serve(config: Config, open_browser: bool | None) -> None:
         try:
             write_run_file(config.home, _run_file(node, web))
             _welcome(node, web, open_browser)
-            await _until(stop, node)
+            await node.failed()
         finally:
             remove_run_file(config.home)
             await web.close()
     finally:
         with err.status("Closing …"):
             await node.close()
-    err.print("Closed. Nothing is lost; `halle up` takes it up again.")
 
 
 def _unlock(node: Node) -> None:
     if node.keys.locked:
-        password = node.config.read_password() or read_password()
+        password = read_password(node.config)
         if password:
             node.keys.unlock(password)
         else:
             err.print("The store key stays locked: you can sell, but not spend. Give the password to buy.")
-
-
-async def _until(stop: asyncio.Event, node: Node) -> None:
-    """Return when asked to stop; raise what ended the node's own work."""
-    waiting = {asyncio.create_task(stop.wait()), asyncio.create_task(node.failed())}
-    done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    for task in done:
-        task.result()
 
 
 def _run_file(node: Node, web: WebAddresses) -> Any:

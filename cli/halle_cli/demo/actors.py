@@ -195,9 +195,7 @@ class NodeProcess:
         """Where the running node listens."""
         found = read_run_file(self.home)
         if found is None:
-            raise Unavailable(
-                f"{self.name}'s node does not run.", code="node-not-running", hint=f"Its log: {self.log}"
-            )
+            raise Unavailable(f"{self.name}'s node does not run.", code="node-not-running", hint=f"Its log: {self.log}")
         return found
 
     @property

@@ -57,9 +57,7 @@ class Stage:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:
         """Show a table."""
-        table = Table(
-            *columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False
-        )
+        table = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
         for row in rows:
             table.add_row(*(escape(str(cell)) for cell in row))
         self._console.print()

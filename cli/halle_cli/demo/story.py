@@ -181,9 +181,7 @@ class Market:
         with self.stage.timed("Camille", "publishes"):
             published = self.camille.api.post("/publish")
         self.stage.fact("catalog", published["catalog_root"])
-        self.stage.fact(
-            "head", f"number {published['head']['seq']}, {len(published['changed'])} entries signed"
-        )
+        self.stage.fact("head", f"number {published['head']['seq']}, {len(published['changed'])} entries signed")
         shirt = self.camille.api.get("/products/chemise-bleue-lin")
         self.stage.fact("listing", shirt["published_cid"])
         self.stage.fact("picture", f"{shirt['photos'][0]['cid']} (UnixFS, unixfs-v1-2025)")
@@ -215,15 +213,11 @@ class Market:
             body = {name: value for name, value in fields.items() if name != "picture"}
             handle = self.kawa.api.post("/products", body)["handle"]
             photo = (self.folder / "camille-files/images" / f"{picture}.png").read_bytes()
-            self.kawa.api.upload(
-                f"/products/{handle}/photos", photo, "image/png", filename=f"{picture}.png", alt=alt
-            )
+            self.kawa.api.upload(f"/products/{handle}/photos", photo, "image/png", filename=f"{picture}.png", alt=alt)
         published = self.kawa.api.post("/publish")
         self.stage.says("Kawa", "publishes a coffee in two sizes, a workshop and a download")
         self.stage.fact("catalog", published["catalog_root"])
-        with self.stage.timed(
-            "Noé", "hears Kawa's head by gossip, fetches what is new, checks every signature"
-        ):
+        with self.stage.timed("Noé", "hears Kawa's head by gossip, fetches what is new, checks every signature"):
             until("Noé knows Kawa's shop", lambda: knows(self.noe, self.stores["Kawa"], listings=3))
 
     def search(self) -> None:
@@ -258,9 +252,7 @@ class Market:
         _show_last_tx(self.stage, order)
         self._seen(deal, self.noe, "Noé's node sees it too", is_settled)
         text = "Très belle chemise, et un mot manuscrit dans le colis."
-        self._move(
-            deal, "Noé", "review", "publishes a review", rating=5, text=text, handle="chemise-bleue-lin"
-        )
+        self._move(deal, "Noé", "review", "publishes a review", rating=5, text=text, handle="chemise-bleue-lin")
         self._review_is_shown()
         self._warranty(deal)
 
@@ -303,15 +295,11 @@ class Market:
             return next((review for review in reviews if review["verified"]), None)
 
         review = until("the review reaches Camille", look)
-        self.stage.says(
-            "Camille", f"shows it: {'★' * review['rating']} by {review['author_name']}, verified purchase"
-        )
+        self.stage.says("Camille", f"shows it: {'★' * review['rating']} by {review['author_name']}, verified purchase")
         self.stage.fact("review", review["cid"])
 
     def _warranty(self, deal: Deal) -> None:
-        self._move(
-            deal, "Camille", "issue_warranty", "backs it with a funded warranty of two years", days=730
-        )
+        self._move(deal, "Camille", "issue_warranty", "backs it with a funded warranty of two years", days=730)
         order = self._seen(deal, self.noe, "Noé holds the certificate", _certificate_is("active"))
         self.stage.fact("certificate", f"ERC-721 token {order['certificates'][0]['certificate_id']:x}"[:40] + "…")
         self._move(deal, "Noé", "open_warranty_claim", "claims: a seam has opened", text="Couture ouverte.")
@@ -349,9 +337,7 @@ class Market:
         self._move(deal, "Camille", "ship", "ships", carrier="Colissimo", tracking="8R00012345682")
         held = self._seen(deal, self.noe, "Noé sees the parcel", is_shipped)["balance"]["held"]
         share = held * 3 // 10
-        self._move(
-            deal, "Noé", "propose_settlement", "a pulled thread: proposes 30 % back", buyer_share=share
-        )
+        self._move(deal, "Noé", "propose_settlement", "a pulled thread: proposes 30 % back", buyer_share=share)
         self._move(deal, "Camille", "accept_settlement", "agrees and signs")
         order = self._seen(deal, self.noe, "both are paid at once", is_settled)
         _show_last_tx(self.stage, order)

@@ -40,9 +40,7 @@ class Deal:
                     raise
         return None
 
-    def reaches(
-        self, node: NodeProcess, what: str, test: Callable[[Json], Any], *, seconds: float = 60.0
-    ) -> Json:
+    def reaches(self, node: NodeProcess, what: str, test: Callable[[Json], Any], *, seconds: float = 60.0) -> Json:
         """Return the order once `test` holds for it at `node`."""
 
         def look() -> Json | None:

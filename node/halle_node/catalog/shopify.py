@@ -88,7 +88,7 @@ class ShopifyReader:
                 raise Refused(
                     f"The file has no column named {' or '.join(choices)}.",
                     code="columns-missing",
-                    hint="Export products from Shopify as CSV, or use the columns of `halle export`.",
+                    hint="Export the products from Shopify as CSV; the first line must name the columns.",
                 )
         self._last_row: dict[str, int] = {}
         self.row_count = 0

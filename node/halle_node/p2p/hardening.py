@@ -271,10 +271,10 @@ def connection_settings(max_connections: int, health_check_interval_s: float) ->
 
 
 class _Demoted(logging.Handler):
-    """Passes library records on under our own logger, at INFO at most."""
+    """Passes library records on under our own logger: its errors at INFO, the rest at DEBUG."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = min(record.levelno, logging.INFO)
+        level = logging.INFO if record.levelno >= logging.ERROR else logging.DEBUG
         if log.isEnabledFor(level):
             log.log(level, "libp2p: %s", record.getMessage())
 
