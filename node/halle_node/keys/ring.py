@@ -65,7 +65,7 @@ class Keys:
                 code="keys-exist",
                 hint="Choose another home, or move these away first.",
             )
-        words = clean_phrase(phrase) if phrase else new_phrase()
+        words = new_phrase() if phrase is None else clean_phrase(phrase)
         at = int(time.time()) if now is None else now
         make_folder(folder)
         private = store_key(words)
