@@ -9,6 +9,7 @@ import pytest
 import tantivy
 
 from halle_node.index.search import SearchIndex
+from halle_node.index.writing import mark_all_unsearchable
 from node.index.hall import Hall, Listener, open_listener, priced
 
 
@@ -126,6 +127,34 @@ async def test_unfinished_search_work_is_done_after_a_restart(tmp_path: Path, ha
         await listener.index.ingest_head(merchant.frame(), "peer1")
         assert listener.titles() == []
     async with open_listener(tmp_path, hall) as listener:
+        await listener.index.commit_search()
+        assert listener.titles() == ["Chemise"]
+
+
+async def test_search_index_is_kept_when_changes_are_due_at_the_start(tmp_path: Path, hall: Hall) -> None:
+    merchant = hall.merchant(1)
+    for handle in ("a", "b", "c"):
+        merchant.list(handle, "Chemise")
+    async with open_listener(tmp_path, hall) as listener:
+        await listener.hear(merchant)
+        merchant.list("a", "Robe")
+        merchant.list("d", "Jupe")
+        del merchant.items["listing/b"]
+        await listener.index.ingest_head(merchant.frame(), "peer1")
+    async with open_listener(tmp_path, hall) as listener:
+        assert listener.titles("chemise") == ["Chemise"]  # found before anything is done again
+        await listener.index.commit_search()
+        assert set(listener.titles()) == {"Robe", "Chemise", "Jupe"}
+
+
+async def test_search_index_is_kept_when_a_commit_was_not_noted(tmp_path: Path, hall: Hall) -> None:
+    merchant = hall.merchant(1)
+    merchant.list("a", "Chemise")
+    async with open_listener(tmp_path, hall) as listener:
+        await listener.hear(merchant)
+        await listener.db.write(mark_all_unsearchable)  # as after a kill between the two commits
+    async with open_listener(tmp_path, hall) as listener:
+        assert listener.titles() == ["Chemise"]
         await listener.index.commit_search()
         assert listener.titles() == ["Chemise"]
 
