@@ -142,7 +142,7 @@ async def test_search_index_is_kept_when_changes_are_due_at_the_start(tmp_path: 
         del merchant.items["listing/b"]
         await listener.index.ingest_head(merchant.frame(), "peer1")
     async with open_listener(tmp_path, hall) as listener:
-        assert listener.titles("chemise") == ["Chemise"]  # found before anything is done again
+        assert "Chemise" in listener.titles("chemise")  # found before anything is done again
         await listener.index.commit_search()
         assert set(listener.titles()) == {"Robe", "Chemise", "Jupe"}
 
