@@ -216,6 +216,7 @@ class Node:
     async def _published(self, published: Published) -> None:
         """Index our own shop as anyone else would, and tell the hall."""
         await self.index.ingest_head(published.announcement, self.network.peer_id)
+        await self.index.commit_search()  # whoever publishes looks at the shop next
         if self.online:
             await self._announce(published.announcement)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from pathlib import Path
 
-import pytest
+from requirements import missing
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 MODULES = CONTRACTS / "node_modules"
@@ -20,10 +19,9 @@ def node() -> str:
     """Return the path of node with the compiler installed, or skip."""
     path = shutil.which("node")
     if path is None:
-        _missing("node", "install Node.js 20 or newer")
+        missing("node", "install Node.js 20 or newer")
     if not (MODULES / "solc").is_dir() or not (MODULES / "@openzeppelin").is_dir():
-        _missing("npm package solc", "run `make abi`, or `npm ci --ignore-scripts` in contracts/")
-    assert path is not None
+        missing("npm package solc", "run `make abi`, or `npm ci --ignore-scripts` in contracts/")
     return path
 
 
@@ -31,12 +29,5 @@ def forge() -> Path:
     """Return the native forge binary (its npm wrapper hides a failing exit code), or skip."""
     node()
     if not FORGE.is_file():
-        _missing("forge", "run `npm ci --ignore-scripts` in contracts/")
+        missing("forge", "run `npm ci --ignore-scripts` in contracts/")
     return FORGE
-
-
-def _missing(tool: str, how: str) -> None:
-    message = f"{tool} is missing: {how}."
-    if os.environ.get("HALLE_REQUIRE") == "all":
-        pytest.fail(message)
-    pytest.skip(message)

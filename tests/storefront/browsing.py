@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,15 +9,8 @@ from playwright.async_api import Browser, async_playwright
 from stall import Stall
 
 from halle_storefront import WebAddresses, start_web
+from requirements import CHROMIUM_FLAGS, require_chromium
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 PAGES = {
     "admin-home": ("local", "/admin/"),
@@ -56,7 +48,7 @@ async def serve_stall(stall: Stall) -> WebAddresses:
 @asynccontextmanager
 async def open_browser() -> AsyncIterator[Browser]:
     async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = await play.chromium.launch(executable_path=require_chromium(), args=CHROMIUM_FLAGS)
         try:
             yield browser
         finally:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM, PAGES, SIZES, open_browser, serve_stall
+from browsing import PAGES, SIZES, open_browser, serve_stall
 from playwright.async_api import Browser, ConsoleMessage, Page, Response, expect
 from stall import Stall, fill, make_stall
 
 from halle_storefront import WebAddresses
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-if not Path(CHROMIUM).exists():
-    if os.environ.get("HALLE_REQUIRE") == "all":
-        pytest.fail("chromium is missing: apt install chromium", pytrace=False)
-    pytestmark.append(pytest.mark.skip(reason="chromium is missing: apt install chromium"))
 
 # A box may scroll inside itself; the page as a whole may not.
 SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
