@@ -6,6 +6,7 @@ Run with `make docs`; `make check` fails when a page no longer tells the truth.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,9 +38,7 @@ def commands_page() -> str:
     from halle_cli.main import EXIT_CODES, build_group
 
     def pages(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-        context = click.Context(
-            command, info_name=name, parent=parent, max_content_width=100, terminal_width=100
-        )
+        context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
         yield f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n"
         if isinstance(command, click.Group):
             for child in command.list_commands(context):
@@ -50,7 +49,8 @@ def commands_page() -> str:
     codes = "\n".join(f"| {number} | `{kind}` |" for kind, number in EXIT_CODES.items())
     head = (
         "# The command line\n\nEvery read takes `--json`. Progress and errors go to stderr, answers to stdout; "
-        "`NO_COLOR` is honoured.\n\n| exit code | meaning |\n| --- | --- |\n| 0 | done |\n| 1 | anything unforeseen |\n"
+        "`NO_COLOR` is honoured.\n\n| exit code | meaning |\n| --- | --- |\n| 0 | done |\n| 1 | `doctor` or `import` found "
+        "something wrong; anything unforeseen |\n"
         f"{codes}\n| 130 | Ctrl-C |\n\n"
     )
     return head + "\n".join(pages(build_group(), "halle", None))
@@ -72,20 +72,34 @@ def errors_page() -> str:
     )
 
 
+# Functions that take the code as a plain argument, by the convention of their module.
+TAKE_A_CODE = {"Rejected", "_refuse", "_refusal", "_unencodable", "_changed", "_lose", "_whole"}
+CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
+
+
 def error_codes(path: Path) -> Iterator[str]:
-    """Yield the literal `code=` of every call and class in a source file."""
+    """Yield the literal code of every error that a source file raises."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
-            value = node.value.value
-            if isinstance(value, str) and value:
-                yield value
+        if isinstance(node, ast.keyword) and node.arg == "code":
+            yield from _literals(node.value)
+        elif isinstance(node, ast.Call) and _callee(node) in TAKE_A_CODE:
+            yield from (text for part in node.args[:2] for text in _literals(part) if CODE.fullmatch(text))
         elif isinstance(node, ast.ClassDef):
             for item in node.body:
-                named = isinstance(item, ast.Assign) and any(
-                    getattr(t, "id", "") == "code" for t in item.targets
-                )
-                if named and isinstance(item.value, ast.Constant) and isinstance(item.value.value, str):  # type: ignore[attr-defined]
-                    yield item.value.value  # type: ignore[attr-defined]
+                if isinstance(item, ast.Assign) and any(getattr(t, "id", "") == "code" for t in item.targets):
+                    yield from _literals(item.value)
+
+
+def _literals(value: ast.expr) -> Iterator[str]:
+    if isinstance(value, ast.IfExp):
+        yield from _literals(value.body)
+        yield from _literals(value.orelse)
+    elif isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
+        yield value.value
+
+
+def _callee(call: ast.Call) -> str:
+    return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
 
 
 def room_of(path: Path) -> str:
@@ -96,12 +110,10 @@ def room_of(path: Path) -> str:
 
 def api_page() -> str:
     """Return docs/api.md: the owner's routes."""
+    from halle_storefront.api import public_routes
     from halle_storefront.api.owner import PREFIX, ROUTES
 
-    rows = (
-        f"| {method} | `{PREFIX}{path}` | {call.__name__.replace('_', ' ')} |"
-        for method, path, call in ROUTES
-    )
+    rows = (f"| {method} | `{PREFIX}{path}` | {call.__name__.replace('_', ' ')} |" for method, path, call in ROUTES)
     return (
         "# The owner's API\n\nOn the local listener only, with `Authorization: Bearer <token>`; address and token of the "
         "running node are in `run/node.json` in its folder, readable by its owner alone. Answers are JSON; errors are "
@@ -109,6 +121,8 @@ def api_page() -> str:
         "the token's smallest unit, bytes are `0x…`, times are unix seconds.\n\n"
         "`halle` itself uses nothing else.\n\n| method | path | what |\n| --- | --- | --- |\n"
         + "\n".join(rows)
+        + "\n\nBoth listeners, without a token:\n\n| method | path | what |\n| --- | --- | --- |\n"
+        + "\n".join(f"| {route.method} | `{route.path}` | {route.handler.__name__} |" for route in public_routes())
         + "\n"
     )
 

@@ -28,12 +28,13 @@ class Terminal(Console):
         raise BrokenPipeError
 
 
-out = Terminal(highlight=False, soft_wrap=True)
+out = Terminal(highlight=False, soft_wrap=True, emoji=False)
 """What was asked for goes to stdout."""
-err = Terminal(stderr=True, highlight=False, soft_wrap=True)
+err = Terminal(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 """Progress, hints and errors go to stderr, so that a pipe carries only the answer."""
 
 
+WIDTH_OF_A_PIPE = 10_000
 OURS = ("halle_protocol", "halle_contracts", "halle_node", "halle_storefront", "halle_cli")
 
 
@@ -81,6 +82,9 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empt
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     if table.row_count:
+        if not out.is_terminal:
+            # Into a pipe goes one line a row, whatever its length.
+            out.width = WIDTH_OF_A_PIPE
         out.print(table)
     else:
         err.print(empty)

@@ -140,8 +140,9 @@ def node_session(home: Path | None) -> Iterator[Client]:
 def live_session(home: Path | None) -> Iterator[Client]:
     """Yield a client of the running node; what needs the network or the chain cannot be done without it.
 
-    Raises: Unavailable "node-not-running".
+    Raises: ConfigError "home-missing"; Unavailable "node-not-running".
     """
+    require_home(load(home))
     found = running(home)
     if found is None:
         raise Unavailable(

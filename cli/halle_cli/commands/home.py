@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 
 from halle_cli.console import err, out, print_facts, print_json, read_password
 from halle_cli.session import node_session
@@ -113,7 +114,7 @@ def doctor(home: Path | None, /, as_json: bool) -> int:
         print_json(checks)
     else:
         for check in checks:
-            out.print(f"{MARKS[check['state']]} {check['name']:<14} {check['message']}")
+            out.print(f"{MARKS[check['state']]} {check['name']:<14} {escape(check['message'])}")
             if check["hint"]:
-                out.print(f"  {'':<14} → {check['hint']}")
+                out.print(f"  {'':<14} → {escape(check['hint'])}")
     return 1 if any(check["state"] == "failed" for check in checks) else 0

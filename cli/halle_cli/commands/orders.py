@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from halle_cli.console import money, out, print_facts, print_json, print_rows
 from halle_cli.session import live_session, node_session
@@ -62,7 +63,7 @@ def order_show(home: Path | None, /, key: str, as_json: bool) -> None:
 
 def _print_order(detail: dict[str, Any]) -> None:
     summary = detail["summary"]
-    out.print(f"[bold]{summary['title']}[/]  {money(detail['total'])}")
+    out.print(f"[bold]{escape(summary['title'])}[/]  {money(detail['total'])}")
     print_facts(
         {
             "order": summary["order_key"],
@@ -73,9 +74,9 @@ def _print_order(detail: dict[str, Any]) -> None:
         }
     )
     for line in detail["lines"]:
-        out.print(f"  {line['quantity']} × {line['title']}  {money(line['total'])}")
+        out.print(f"  {line['quantity']} × {escape(line['title'])}  {money(line['total'])}")
     for words in detail["terms_words"]:
-        out.print(f"  · {words}")
+        out.print(f"  · {escape(words)}")
     for entry in detail["timeline"]:
         out.print(f"  [dim]{entry['at']}[/]  {entry['key']}  {entry['finality']} [dim]{entry['tx_hash']}[/]")
     moves = [move["name"] for move in detail["next_actions"]]

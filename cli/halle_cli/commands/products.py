@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from halle_cli.console import err, money, out, print_json, print_rows
 from halle_cli.session import node_session
@@ -69,9 +70,9 @@ def product_show(home: Path | None, /, handle: str, as_json: bool) -> None:
         print_json(detail)
         return
     form = detail["form"]
-    out.print(f"[bold]{form['title']}[/]  ({detail['handle']}, {form['status']})")
+    out.print(f"[bold]{escape(form['title'])}[/]  ({detail['handle']}, {form['status']})")
     if form["description"]:
-        out.print(form["description"])
+        out.print(escape(form["description"]))
     stock = {level["sku"]: level for level in detail["stock"]}
     print_rows(
         ("sku", "options", "price", "on hand", "reserved"),
@@ -105,10 +106,10 @@ def product_add(home: Path | None, /, photo: tuple[Path, ...], alt: str, publish
     """Add a product."""
     with node_session(home) as node:
         handle = node.post("/products", fields)["handle"]
+        out.print(f"[green]✓[/] {handle}")
         for path in photo:
             mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             node.upload(f"/products/{handle}/photos", path.read_bytes(), mime, filename=path.name, alt=alt)
-        out.print(f"[green]✓[/] {handle}")
         if publish:
             _print_published(node.post("/publish"))
 
@@ -203,8 +204,10 @@ VERDICTS = {
 def print_import(report: dict[str, Any], *, most: int = 40) -> None:
     """Print a verdict per row (the first `most`) and the totals."""
     for row in report["rows"][:most]:
-        told = f"  {row['message']} [dim]({row['code']})[/]" if row["code"] else ""
-        out.print(f"  line {row['line']:>5}  {VERDICTS.get(row['verdict'], row['verdict'])}  {row['handle']}{told}")
+        told = f"  {escape(row['message'])} [dim]({row['code']})[/]" if row["code"] else ""
+        out.print(
+            f"  line {row['line']:>5}  {VERDICTS.get(row['verdict'], row['verdict'])}  {escape(row['handle'])}{told}"
+        )
     if len(report["rows"]) > most:
         out.print(f"  … and {len(report['rows']) - most} more (--json shows all)")
     out.print("  " + ", ".join(f"{name} {count}" for name, count in report["totals"].items()))

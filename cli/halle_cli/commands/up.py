@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 
 from halle_cli.console import err, out, read_password
 from halle_cli.session import live_session, require_home
@@ -112,7 +113,7 @@ def _run_file(node: Node, web: WebAddresses) -> Any:
 
 
 def _welcome(node: Node, web: WebAddresses, open_browser: bool | None) -> None:
-    out.print(f"[bold]{node.catalog.profile().name}[/] is open.\n")
+    out.print(f"[bold]{escape(node.catalog.profile().name)}[/] is open.\n")
     out.print(f"  Your pages   {web.setup_url}")
     out.print("               [dim](opens once, within 30 minutes, on this machine only)[/]")
     out.print(f"  The shop     {web.shop_url}")
