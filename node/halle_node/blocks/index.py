@@ -18,6 +18,7 @@ create table if not exists pin(name text primary key, cid blob not null);
 """
 
 _IDLE_READERS = 8
+_ASKED_AT_ONCE = 500  # SQLite allows 999 values in one question everywhere
 
 Row = tuple[bytes, int, int, bytes | None]
 
@@ -97,8 +98,7 @@ class BlockIndex:
         with self._transaction() as db:
             # A block stored again is fresh again: a running clean-up must not take it.
             db.executemany(
-                "insert into block values(?,?,?,?) on conflict(digest) do update "
-                "set stored_at=excluded.stored_at",
+                "insert into block values(?,?,?,?) on conflict(digest) do update set stored_at=excluded.stored_at",
                 rows,
             )
 
@@ -108,6 +108,16 @@ class BlockIndex:
 
     def has(self, digest: bytes) -> bool:
         return bool(self._rows("select 1 from block where digest=?", digest))
+
+    def held(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Return those that are stored."""
+        found: set[bytes] = set()
+        for start in range(0, len(digests), _ASKED_AT_ONCE):
+            part = digests[start : start + _ASKED_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            sql = f"select digest from block where digest in ({marks})"  # noqa: S608  question marks alone
+            found.update(row[0] for row in self._rows(sql, *part))
+        return found
 
     def is_filed(self, digest: bytes) -> bool:
         return bool(self._rows("select 1 from block where digest=? and data is null", digest))
@@ -137,6 +147,4 @@ class BlockIndex:
             db.execute("delete from pin where name=?", (name,))
 
     def pins(self) -> dict[str, CID]:
-        return {
-            name: CID.from_bytes(raw) for name, raw in self._rows("select name, cid from pin order by name")
-        }
+        return {name: CID.from_bytes(raw) for name, raw in self._rows("select name, cid from pin order by name")}

@@ -117,8 +117,10 @@ class BlockStore:
 
     def missing(self, wanted: Iterable[CID]) -> list[CID]:
         """List those not stored here, in the order asked, each once."""
+        asked = list(dict.fromkeys(wanted))
         with translated():
-            return [cid for cid in dict.fromkeys(wanted) if not self._index.has(cid.digest)]
+            held = self._index.held([cid.digest for cid in asked])
+        return [cid for cid in asked if cid.digest not in held]
 
     def pin(self, name: str, cid: CID) -> None:
         """Keep everything reachable from `cid` under `name`; the name's earlier pin ends."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -66,6 +66,8 @@ class StoreSync:
         self._max_listings = max_listings
         self._min_grant_sequence = min_grant_sequence
         self._busy: dict[bytes, asyncio.Lock] = {}
+        # Checking documents is all computing: several threads at it would only pass the interpreter's lock around.
+        self._checking = asyncio.Lock()
 
     async def bring_in(self, store: bytes) -> bool:
         """True when every document of the store's newest head is in; True at once when it was.
@@ -130,8 +132,9 @@ class StoreSync:
         reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
         gone = [key for key, (_, after) in diff.changed.items() if after is None]
         for batch in _batches(wanted, WRITE_DOCUMENTS):
-            await self._need(target, [cid for _, cid in batch])
-            rows = await asyncio.to_thread(self._read, reader, batch)
+            fetched = await self._need(target, [cid for _, cid in batch])
+            async with self._checking:
+                rows = await asyncio.to_thread(self._read, reader, batch, fetched)
             rows.gone += gone
             gone = []
             await self._db.write(partial(_write, target.store, rows))
@@ -164,16 +167,19 @@ class StoreSync:
         vanished = {key: (None, None) for key in known if key not in diff.changed}
         return Diff({**diff.changed, **vanished})
 
-    async def _need(self, target: Target, cids: Sequence[CID]) -> None:
-        """Have these blocks in the store.
+    async def _need(self, target: Target, cids: Sequence[CID]) -> dict[CID, bytes]:
+        """Have these blocks in the store; return those that had to be fetched, so that they need not be read again.
 
         Raises: Unavailable("block-missing").
         """
         missing = await asyncio.to_thread(self._blocks.missing, cids)
+        fetched: dict[CID, bytes] = {}
         for start in range(0, len(missing), FETCH_CIDS):
-            await self._fetch(target, missing[start : start + FETCH_CIDS])
+            fetched.update(await self._fetch(target, missing[start : start + FETCH_CIDS]))
+        return fetched
 
-    async def _fetch(self, target: Target, cids: list[CID]) -> None:
+    async def _fetch(self, target: Target, cids: list[CID]) -> dict[CID, bytes]:
+        stored: dict[CID, bytes] = {}
         left, last_error = cids, None
         for peer_id, addrs in target.sources:
             try:
@@ -183,20 +189,21 @@ class StoreSync:
                 continue
             wanted = [(cid, found[cid]) for cid in left if cid in found]
             await asyncio.to_thread(self._blocks.put_many, wanted)  # hashes every block again
+            stored.update(wanted)
             left = [cid for cid in left if cid not in found]
             if not left:
-                return
+                return stored
         raise Unavailable(
             f"{len(left)} blocks of store 0x{target.store.hex()} are not to be had now.",
             code="block-missing",
             hint="They are asked for again later.",
         ) from last_error
 
-    def _read(self, reader: Reader, batch: Sequence[tuple[str, CID]]) -> Rows:
+    def _read(self, reader: Reader, batch: Sequence[tuple[str, CID]], fetched: Mapping[CID, bytes]) -> Rows:
         rows = Rows()
         for key, cid in batch:
             try:
-                reader.take(rows, key, cid, self._blocks.get(cid))
+                reader.take(rows, key, cid, fetched.get(cid) or self._blocks.get(cid))
             except Unavailable:
                 raise
             except HalleError as exc:

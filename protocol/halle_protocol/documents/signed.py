@@ -57,11 +57,12 @@ class SignedDocument:
 
         Raises: RemoteProtocolError `bad-signature`.
         """
-        return self._signer
-
-    @cached_property
-    def _signer(self) -> _Bytes:
-        return recover(_digest(self.type, self.store, self.seq, self.issued, self.body_hash), self.sig)
+        # Not a cached_property: before Python 3.12 one lock for all documents would let one thread at a time verify.
+        found: _Bytes | None = self.__dict__.get("_signer")
+        if found is None:
+            digest = _digest(self.type, self.store, self.seq, self.issued, self.body_hash)
+            found = self.__dict__["_signer"] = recover(digest, self.sig)
+        return found
 
 
 def sign_document(
