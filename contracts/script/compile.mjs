@@ -19,7 +19,7 @@ const SETTINGS = {
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
 const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "TestToken"];
-const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount"];
+const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount", "ProxiedToken", "ProxyToken"];
 
 function solidityFiles(folder) {
   return readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })
