@@ -131,15 +131,38 @@ class StoreSync:
         head, grant = Announcement.decode(target.frame).open()
         reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
         gone = [key for key, (_, after) in diff.changed.items() if after is None]
-        for batch in _batches(wanted, WRITE_DOCUMENTS):
-            fetched = await self._need(target, [cid for _, cid in batch])
-            async with self._checking:
-                rows = await asyncio.to_thread(self._read, reader, batch, fetched)
-            rows.gone += gone
-            gone = []
-            await self._db.write(partial(_write, target.store, rows))
+        batches = list(_batches(wanted, WRITE_DOCUMENTS))
+        fetched = await self._need_of(target, batches[:1])
+        for place, batch in enumerate(batches):
+            # The network and the processor work side by side; what is here is taken in even if the rest fails.
+            taken, coming = await asyncio.gather(
+                self._take_in(target, reader, batch, fetched, gone),
+                self._need_of(target, batches[place + 1 : place + 2]),
+                return_exceptions=True,
+            )
+            if isinstance(taken, BaseException):
+                raise taken
+            if isinstance(coming, BaseException):
+                raise coming
+            fetched, gone = coming, []
         await self._db.write(lambda connection: self._finish(connection, target, gone))
         await asyncio.to_thread(self._blocks.pin, f"store/{target.store.hex()}", head.catalog)
+
+    async def _take_in(
+        self,
+        target: Target,
+        reader: Reader,
+        batch: Sequence[tuple[str, CID]],
+        fetched: Mapping[CID, bytes],
+        gone: Sequence[str],
+    ) -> None:
+        async with self._checking:
+            rows = await asyncio.to_thread(self._read, reader, batch, fetched)
+        rows.gone += gone
+        await self._db.write(partial(_write, target.store, rows))
+
+    async def _need_of(self, target: Target, batches: Sequence[Sequence[tuple[str, CID]]]) -> dict[CID, bytes]:
+        return await self._need(target, [cid for batch in batches for _, cid in batch])
 
     def _finish(self, connection: Connection, target: Target, gone: list[str]) -> None:
         writing.write_rows(connection, target.store, Rows(gone=gone))
