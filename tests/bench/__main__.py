@@ -25,11 +25,11 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
 def main() -> None:
     """Measure all parts, or the named ones (then nothing is written)."""
     named = sys.argv[1:] or list(PARTS)
-    lines = ["| what | measured | bar | |", "| --- | --- | --- | --- |"]
+    lines = ["| what | measured | bar | |", "| --- | ---: | ---: | --- |"]
     for name in named:
         for figure in PARTS[name]():
             row = figure.row()
-            print(f"{row[3] or ' '} {row[0]:<60} {row[1]:>18}   {row[2]}", flush=True)
+            print(f"{row[3] or ' '} {row[0]:<72} {row[1]:>14}   {row[2]}", flush=True)
             lines.append("| " + " | ".join(row) + " |")
     if len(named) == len(PARTS):
         PAGE.write_text(page(lines), encoding="utf-8")

@@ -23,7 +23,8 @@ class Figure:
     def row(self) -> tuple[str, str, str, str]:
         """Return the table row."""
         mark = {True: "✓", False: "✗", None: ""}[self.met]
-        return self.what, f"{self.value:,.4g} {self.unit}", self.bar, mark
+        shown = f"{self.value:,.0f}" if abs(self.value) >= 1_000 else f"{self.value:.3g}"
+        return self.what, f"{shown} {self.unit}", self.bar, mark
 
 
 def at_least(what: str, value: float, unit: str, bar: float) -> Figure:
