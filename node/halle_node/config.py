@@ -59,12 +59,15 @@ class Config(BaseModel):
         (), "Addresses to tell other peers, when they differ from the ones listened on.", unit="multiaddrs"
     )
     bootstrap: tuple[str, ...] = setting((), "Peers to dial at start.", unit="multiaddrs")
-    mdns: bool = setting(False, "Find peers on the local network.", unit="yes/no")
     rpc_url: str = setting("", "EVM JSON-RPC endpoint; empty starts the embedded chain.", unit="URL")
     chain_id: int = setting(0, "Chain the endpoint must be on; 0 accepts any.", unit="chain id", ge=0)
     chain_port: int = setting(8545, "Port of the embedded chain; 0 takes a free one.", unit="port", ge=0, le=65535)
-    confirmations_safe: int = setting(2, "Blocks until a chain event counts as safe.", unit="blocks", ge=0)
-    confirmations_final: int = setting(12, "Blocks until a chain event counts as final.", unit="blocks", ge=0)
+    confirmations_safe: int = setting(
+        0, "Blocks until a payment is safe to act on; 0 takes the chain's usual depth.", unit="blocks", ge=0
+    )
+    confirmations_final: int = setting(
+        0, "Blocks until a payment is final; 0 takes the chain's usual depth.", unit="blocks", ge=0
+    )
     password: SecretStr = setting(
         SecretStr(""), "Password that unlocks the store key; only from the environment.", unit="text"
     )

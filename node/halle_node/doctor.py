@@ -41,9 +41,7 @@ async def _keys(node: Node) -> Check:
     days = (node.keys.grant.not_after - node.clock()) // 86_400
     if days < 30:
         hint = "Unlock the store key and renew the grant: halle init --phrase-file in a new home."
-        return Check(
-            "keys", "warning" if days >= 0 else "failed", f"The operator's grant ends in {days} days.", hint
-        )
+        return Check("keys", "warning" if days >= 0 else "failed", f"The operator's grant ends in {days} days.", hint)
     if node.keys.locked:
         hint = "Give HALLE_PASSWORD to `halle up` when you want to buy or move money."
         return Check("keys", "ok", "The operator can sell; the store key is locked.", hint)
@@ -62,7 +60,14 @@ async def _catalog(node: Node) -> Check:
     published = node.catalog.current_head()
     if published is None:
         return Check("catalog", "warning", "Nothing is published yet.", "Add a product and publish it.")
-    head = published.head
+    head, heard = published.head, node.index.store(node.keys.store_address)
+    if heard is not None and heard.seq > head.seq:
+        return Check(
+            "catalog",
+            "failed",
+            f"Another machine has published head {heard.seq} of this store; here it is at {head.seq}.",
+            "Copy that machine's folder here, or: halle product publish --replace",
+        )
     if head.expires < node.clock():
         return Check("catalog", "failed", "The published head has expired.", "Publish again.")
     changed = sum(product.changed for product in node.catalog.products())
@@ -75,9 +80,7 @@ async def _network(node: Node) -> Check:
     if not node.online:
         return Check("network", "warning", "The node is not running.", "Start it with `halle up`.")
     if not node.network.stats().running:
-        return Check(
-            "network", "failed", "The network is down.", "It restarts by itself; look again in a minute."
-        )
+        return Check("network", "failed", "The network is down.", "It restarts by itself; look again in a minute.")
     count = len(node.network.peers())
     if not count:
         return Check("network", "warning", "Connected to nobody.", "halle peers --connect /ip4/…/p2p/…")
@@ -88,9 +91,7 @@ async def _chain(node: Node) -> Check:
     if not node.online:
         return Check("chain", "warning", "The node is not running.", "Start it with `halle up`.")
     summary = await node.chain.summary()
-    return Check(
-        "chain", "ok", f"Chain {summary.chain_id} at block {summary.block}; the contracts are there."
-    )
+    return Check("chain", "ok", f"Chain {summary.chain_id} at block {summary.block}; the contracts are there.")
 
 
 CHECKS: tuple[tuple[str, Callable[[Node], Awaitable[Check]]], ...] = (

@@ -20,6 +20,7 @@ from halle_node.catalog import CatalogService
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
 from halle_node.chain.chain import Chain
+from halle_node.chain.records import DEFAULT_DEPTHS, Depths
 from halle_node.config import Config, paths
 from halle_node.db import open_database
 from halle_node.doctor import Check, examine
@@ -60,9 +61,7 @@ class Verified:
 class Node:
     """One store's node. `online=False` serves the local pages and commands without network and chain."""
 
-    def __init__(
-        self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None
-    ) -> None:
+    def __init__(self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None) -> None:
         self.config = config
         self.online = online
         self.clock = clock or _wall_clock
@@ -110,6 +109,7 @@ class Node:
             chain_id=self.config.chain_id,
             embedded_port=self.config.chain_port,
             embedded_folder=where["chain"],
+            depths=self._depths(),
         )
         self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self))
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
@@ -205,6 +205,12 @@ class Node:
             return self.keys.store_private
         raise Refused(f"This node has no key for 0x{address.hex()}.", code="key-unknown")
 
+    def _depths(self) -> Depths | None:
+        safe, final = self.config.confirmations_safe, self.config.confirmations_final
+        if not safe and not final:
+            return None
+        return Depths(safe or DEFAULT_DEPTHS.safe, final or max(safe, DEFAULT_DEPTHS.final))
+
     def _network_config(self) -> NetworkConfig:
         return NetworkConfig(
             listen_host=self.config.listen_host,
@@ -231,7 +237,7 @@ class Node:
         for wait_s in chain(FIRST_ANNOUNCEMENTS_S, repeat(REANNOUNCE_S)):
             try:
                 await self._furnish()
-                published = await self.catalog.publish()
+                published = await self.catalog.publish(products=False)
                 if not published.is_new:
                     await self._announce(published.announcement)
             except HalleError as error:
@@ -264,7 +270,7 @@ class Node:
         while True:
             now = self.clock()
             if self.keys.rotate_prekeys(now, self.config.prekey_days):
-                await self.catalog.publish()
+                await self.catalog.publish(products=False)
             if not self.keys.locked and self.keys.grant.not_after - now < RENEW_GRANT_S:
                 self.keys.renew_grant(now)
                 await self.catalog.publish()
@@ -294,9 +300,7 @@ class _Ears:
 
 
 def _starter_shipping(country: str, currency: str) -> ShippingForm:
-    rate = RateForm(
-        id="standard", name={"en": "Standard", "fr": "Standard"}, price=Money(STARTER_RATE_MINOR, currency)
-    )
+    rate = RateForm(id="standard", name={"en": "Standard", "fr": "Standard"}, price=Money(STARTER_RATE_MINOR, currency))
     return ShippingForm(zones=(ZoneForm(countries=(country,), rates=(rate,), name=country),))
 
 

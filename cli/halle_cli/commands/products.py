@@ -147,12 +147,13 @@ def product_restore(home: Path | None, /, handle: str) -> None:
 
 
 @product.command("publish")
+@click.option("--replace", is_flag=True, help="Put this catalog in the place of one that another machine published.")
 @JSON
 @click.pass_obj
-def product_publish(home: Path | None, /, as_json: bool) -> None:
+def product_publish(home: Path | None, /, replace: bool, as_json: bool) -> None:
     """Sign what changed and tell the hall."""
     with node_session(home) as node:
-        published = node.post("/publish")
+        published = node.post("/publish", {"replace": replace})
     print_json(published) if as_json else _print_published(published)
 
 

@@ -51,6 +51,7 @@ class Edition:
 class Plan:
     """Everything one publish will change. Nothing of it is visible before it commits."""
 
+    products: bool = True
     changes: dict[str, CID | None] = field(default_factory=dict)
     editions: dict[str, Edition] = field(default_factory=dict)
     caught_up: list[tuple[str, int]] = field(default_factory=list)
@@ -66,19 +67,22 @@ class Publisher:
         self._keys = keys
         self._clock = clock
 
-    def prepare(self, connection: Connection) -> Plan:
+    def prepare(self, connection: Connection, *, products: bool = True) -> Plan:
         """Sign every document whose content changed and store its block; return what is to change.
+
+        Without `products` only the store's card and its reviews: saved products wait for their own publish.
 
         Runs on a read connection: signing takes its time and must not hold up the writer.
         """
-        plan = Plan()
+        plan = Plan(products)
         known = _editions(connection)
         shipping, policies = self._common(connection, plan, known)
         profile = settings.read_profile(connection, self._config)
         body = compose.profile_body(profile, self._keys.prekeys(self._clock()), shipping=shipping, policies=policies)
         self._put(plan, known, [(PROFILE_KEY, PROFILE, body)])
-        for rows in _batches(connection, everything=self._is_new_operator(connection)):
-            self._products(connection, plan, known, rows)
+        if products:
+            for rows in _batches(connection, everything=self._is_new_operator(connection)):
+                self._products(connection, plan, known, rows)
         for row in connection.execute(select(tables.review)):
             self._put(plan, known, [(row.key, REVIEW, compose.review_body(review_form(row.form)))])
         return plan
@@ -179,14 +183,24 @@ class Publisher:
         hashed.update(dagcbor.encode(body))
         return hashed.digest()
 
-    def seal(self, connection: Connection, plan: Plan) -> Published:
-        """Build the tree, sign the head and store every block; the head is not announced yet."""
+    def seal(self, connection: Connection, plan: Plan, *, replace: bool = False) -> Published:
+        """Build the tree, sign the head and store every block; the head is not announced yet.
+
+        Raises: Refused("published-elsewhere") when this store has a newer head from elsewhere and not `replace`.
+        """
         last, now = last_head(connection), self._clock()
         fresh = last is not None and last.head.expires - now > self._config.head_days * DAY_S // 2
         if last is not None and fresh and not plan.changes and last.head.grant == self._keys.grant.cid:
             return Published(last.head, last.catalog_root, (), last.announcement, is_new=False)
+        own_seq, heard_seq = last.head.seq if last else 0, _heard_seq(connection, self._keys.store_address)
+        if heard_seq > own_seq and not replace:
+            raise Refused(
+                f"Another machine has published head {heard_seq} of this store; here it is at {own_seq}.",
+                code="published-elsewhere",
+                hint="Copy that machine's folder here, or put this catalog first: halle product publish --replace",
+            )
         root, pages = self._tree(last, plan)
-        seq = max(last.head.seq if last else 0, _heard_seq(connection, self._keys.store_address)) + 1
+        seq = max(own_seq, heard_seq) + 1
         head = sign_head(
             self._keys.operator_private,
             self._keys.store_address,
@@ -224,7 +238,8 @@ class Publisher:
         if plan.caught_up:
             rows = [{"at_handle": handle, "at_revision": revision} for handle, revision in plan.caught_up]
             connection.execute(_CATCH_UP, rows)
-        connection.execute(delete(tables.problem))
+        if plan.products:
+            connection.execute(delete(tables.problem))
         if plan.problems:
             names = ("handle", "code", "message")
             connection.execute(insert(tables.problem), [dict(zip(names, row, strict=True)) for row in plan.problems])
@@ -255,7 +270,7 @@ def last_head(connection: Connection) -> Published | None:
 
 
 def _heard_seq(connection: Connection, store: bytes) -> int:
-    """The highest head of this very store that the network told of: a restored node must go past it."""
+    """The highest head of this very store that the network told of, perhaps made on another machine."""
     query = select(func.max(heard_head.c.seq)).where(heard_head.c.store == store)
     return connection.execute(query).scalar() or 0
 

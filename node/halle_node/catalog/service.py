@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import replace as altered
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ class CatalogService:
         )
         prepared = await self._studio.prepare(data)
         stored = await asyncio.to_thread(store_photo, self._blocks, prepared)
-        photo = replace(stored, alt={key: text for key, text in texts.items() if text})
+        photo = altered(stored, alt={key: text for key, text in texts.items() if text})
         await self._db.write(lambda connection: self._append_photo(connection, handle, photo, filename))
         return photo
 
@@ -200,7 +201,7 @@ class CatalogService:
         if not tidy_line(form.name):
             raise Refused("The store has no name.", code="profile-invalid", hint="Give it a name.")
         about = {key: tidy(text) for key, text in form.about.items()}
-        tidied = replace(form, name=tidy_line(form.name), about=about)
+        tidied = altered(form, name=tidy_line(form.name), about=about)
         await self._db.write(lambda connection: settings.write_profile(connection, tidied, self._clock()))
 
     async def set_route(self, peer_id: str, addrs: list[str]) -> None:
@@ -231,15 +232,17 @@ class CatalogService:
         rows = self._db.read(lambda connection: connection.execute(select(tables.problem)).all())
         return {row.handle: (row.code, row.message) for row in rows}
 
-    async def publish(self) -> Published:
+    async def publish(self, *, products: bool = True, replace: bool = False) -> Published:
         """Sign what changed and a new head over it; nothing changed gives the head there is.
 
-        Raises: Refused("document-invalid") for the profile or delivery zones; products that cannot be published
-        are left out and listed by `problems`.
+        Without `products` only the store's card and reviews go out. `replace` puts this catalog in the place of one
+        that another machine has published.
+        Raises: Refused("published-elsewhere"), Refused("document-invalid") for the profile or delivery zones;
+        products that cannot be published are left out and listed by `problems`.
         """
         async with self._publishing:
-            plan = await self._db.read_async(self._publisher.prepare)
-            published = await self._db.read_async(lambda connection: self._publisher.seal(connection, plan))
+            plan = await self._db.read_async(partial(self._publisher.prepare, products=products))
+            published = await self._db.read_async(partial(self._publisher.seal, plan=plan, replace=replace))
             await self._db.write(lambda connection: self._publisher.commit(connection, plan, published))
             if published.is_new:
                 await asyncio.to_thread(self._publisher.pin, published)
@@ -252,7 +255,7 @@ class CatalogService:
 
         Raises: Refused("document-invalid").
         """
-        tidied = replace(form, texts={key: tidy(text) for key, text in form.texts.items()})
+        tidied = altered(form, texts={key: tidy(text) for key, text in form.texts.items()})
         review_body(tidied)
         values = {"form": review_text(tidied), "updated_at": self._clock()}
         statement = insert(tables.review).values(key=review_key(form.order_id), **values)
@@ -261,7 +264,7 @@ class CatalogService:
                 connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values)).rowcount
             )
         )
-        return await self.publish()
+        return await self.publish(products=False)
 
     # --- import and export
 

@@ -127,8 +127,8 @@ async def restore_product(node: ServedNode, request: web.Request) -> Any:
     return {}
 
 
-async def publish(node: ServedNode, _: web.Request) -> Any:
-    return await node.catalog.publish()
+async def publish(node: ServedNode, request: web.Request) -> Any:
+    return await node.catalog.publish(replace=(await body_of(request)).get("replace") is True)
 
 
 async def import_csv(node: ServedNode, request: web.Request) -> Any:

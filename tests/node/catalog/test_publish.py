@@ -19,6 +19,7 @@ from halle_node.catalog import (
     ZoneForm,
     stock,
 )
+from halle_node.index.writing import write_head
 from halle_protocol import catalog as tree
 from halle_protocol.documents import (
     Listing,
@@ -32,7 +33,7 @@ from halle_protocol.documents import (
     verify_document,
 )
 from halle_protocol.errors import Refused
-from halle_protocol.head import Announcement
+from halle_protocol.head import Announcement, announce, sign_head
 from node.catalog.shop import NOW, Shop, euros, open_shop, picture, shirt
 
 DAY = 86_400
@@ -277,3 +278,33 @@ async def test_products_are_found_by_words_and_counted(shop: Shop) -> None:
     assert len(shop.catalog.products(page=2, page_size=5)) == 2
     summary = shop.catalog.products("shirt-0")[0]
     assert (summary.price_min, summary.on_hand, summary.published, summary.changed) == (euros(2_500), 10, False, True)
+
+
+async def test_store_card_is_published_without_products_that_wait(shop: Shop) -> None:
+    await shop.catalog.save_product(shirt())
+    await shop.catalog.publish(products=False)
+    assert "profile/store" in keys(shop)
+    assert "listing/blue-shirt" not in keys(shop)
+    await shop.catalog.publish()
+    assert "listing/blue-shirt" in keys(shop)
+
+
+async def test_publish_is_refused_over_a_newer_head_from_elsewhere_until_it_replaces_it(shop: Shop) -> None:
+    await shop.catalog.publish()
+    head = sign_head(
+        shop.keys.operator_private,
+        shop.keys.store_address,
+        7,
+        shop.catalog.current_head().catalog_root,
+        issued=NOW,
+        expires=NOW + DAY,
+        grant=shop.keys.grant.cid,
+    )
+    frame = announce(head, shop.keys.grant).encode()
+    await shop.db.write(lambda connection: write_head(connection, head, frame, "", NOW))
+    await shop.catalog.save_product(shirt())
+    with pytest.raises(Refused) as refusal:
+        await shop.catalog.publish()
+    assert refusal.value.code == "published-elsewhere"
+    assert shop.catalog.current_head().head.seq == 1
+    assert (await shop.catalog.publish(replace=True)).head.seq == 8
