@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from halle_protocol import dagcbor
-from halle_protocol.cid import CID, CID_BYTES, PREFIX_SET, verify
+from halle_protocol.cid import CID, CID_BYTES, PREFIX_SET, varint, verify
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 
 MAX_BLOCK_BYTES: Final = 1 << 20
@@ -34,7 +34,7 @@ def write(roots: Sequence[CID], blocks: Iterable[tuple[CID, bytes]]) -> Iterator
     Raises: LocalProtocolError "block-too-large".
     """
     header = dagcbor.encode({"roots": list(roots), "version": 1})
-    yield _varint(len(header)) + header
+    yield varint(len(header)) + header
     for cid, data in blocks:
         if len(data) > MAX_BLOCK_BYTES:
             raise LocalProtocolError(
@@ -42,7 +42,7 @@ def write(roots: Sequence[CID], blocks: Iterable[tuple[CID, bytes]]) -> Iterator
                 code="block-too-large",
                 hint="Chunk files with build_file.",
             )
-        yield b"".join((_varint(CID_BYTES + len(data)), cid, data))
+        yield b"".join((varint(CID_BYTES + len(data)), cid, data))
 
 
 def read(data: bytes | Iterable[bytes], *, max_blocks: int, max_bytes: int) -> Car:
@@ -166,15 +166,6 @@ def _decode_header(body: bytes) -> list[CID]:
     if not all(isinstance(root, CID) for root in roots):
         _refuse("car-header", "A root in the CAR header is not a CID.")
     return roots
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def _refuse(code: str, message: str) -> NoReturn:

@@ -101,3 +101,13 @@ def _malformed(message: str) -> RemoteProtocolError:
     return RemoteProtocolError(
         message, code="cid-malformed", hint="Expected CIDv1, sha2-256, raw, dag-pb or dag-cbor, in base32."
     )
+
+
+def varint(number: int) -> bytes:
+    """Return a whole number as an unsigned LEB128 varint, as CIDs, CARs and protobufs spell it."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from halle_protocol import dagcbor
-from halle_protocol.cid import LIBP2P_KEY
+from halle_protocol.cid import LIBP2P_KEY, varint
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 
 MAX_RECORD_BYTES: Final = 10240
@@ -238,21 +238,12 @@ def _read_varint(data: bytes, i: int) -> tuple[int, int]:
     return number, i
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _bytes_field(number: int, data: bytes) -> bytes:
-    return bytes((number << 3 | 2,)) + _varint(len(data)) + data
+    return bytes((number << 3 | 2,)) + varint(len(data)) + data
 
 
 def _number_field(number: int, value: int) -> bytes:
-    return bytes((number << 3,)) + _varint(value)
+    return bytes((number << 3,)) + varint(value)
 
 
 def _refuse(code: str, message: str) -> NoReturn:

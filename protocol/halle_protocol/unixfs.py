@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, NoReturn
 
 from halle_protocol import dagcbor
-from halle_protocol.cid import CID, CID_BYTES, DAG_CBOR, DAG_PB, PREFIX_SET, RAW, cid_of, verify
+from halle_protocol.cid import CID, CID_BYTES, DAG_CBOR, DAG_PB, PREFIX_SET, RAW, cid_of, varint, verify
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 
 CHUNK_BYTES: Final = 1 << 20
@@ -89,7 +89,7 @@ def build_directory(entries: Mapping[str, Built | tuple[CID, int]]) -> Built:
             links.append(Link(entry.root, name, entry.tsize))
         else:
             links.append(Link(entry[0], name, entry[1]))
-    block = encode_node(links, _field(1, 0) + _varint(_TYPE_DIRECTORY))
+    block = encode_node(links, _field(1, 0) + varint(_TYPE_DIRECTORY))
     if len(block) > MAX_DIRECTORY_BYTES:
         raise LocalProtocolError(
             f"A directory of {len(entries)} names takes {len(block)} bytes, over {MAX_DIRECTORY_BYTES}.",
@@ -105,7 +105,7 @@ def encode_node(links: list[Link], data: bytes | None) -> bytes:
     """Return the canonical DAG-PB bytes: links first, in the given order, then the data."""
     parts = []
     for cid, name, tsize in links:
-        body = _bytes_field(1, cid) + _bytes_field(2, name.encode()) + _field(3, 0) + _varint(tsize)
+        body = _bytes_field(1, cid) + _bytes_field(2, name.encode()) + _field(3, 0) + varint(tsize)
         parts.append(_bytes_field(2, body))
     if data is not None:
         parts.append(_bytes_field(1, data))
@@ -114,8 +114,8 @@ def encode_node(links: list[Link], data: bytes | None) -> bytes:
 
 def _join(children: list[tuple[Link, int]], blocks: dict[CID, bytes]) -> tuple[Link, int]:
     size = sum(child_size for _, child_size in children)
-    data = _field(1, 0) + _varint(_TYPE_FILE) + _field(3, 0) + _varint(size)
-    data += b"".join(_field(4, 0) + _varint(child_size) for _, child_size in children)
+    data = _field(1, 0) + varint(_TYPE_FILE) + _field(3, 0) + varint(size)
+    data += b"".join(_field(4, 0) + varint(child_size) for _, child_size in children)
     block = encode_node([link for link, _ in children], data)
     cid = cid_of(DAG_PB, block)
     blocks[cid] = block
@@ -132,21 +132,12 @@ def _checked_name(name: str) -> bytes:
     return name.encode()
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _field(number: int, wire: int) -> bytes:
     return bytes((number << 3 | wire,))
 
 
 def _bytes_field(number: int, data: bytes) -> bytes:
-    return _field(number, 2) + _varint(len(data)) + data
+    return _field(number, 2) + varint(len(data)) + data
 
 
 # --- reading -------------------------------------------------------------------------------------------
