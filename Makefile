@@ -10,13 +10,14 @@ unexport HALLE_HOME
 
 PACKAGES := protocol/halle_protocol contracts/halle_contracts node/halle_node storefront/halle_storefront cli/halle_cli
 
-.PHONY: help demo test check bench abi docs tools constraints clean
+.PHONY: help demo test check bench bench-gas abi docs tools constraints clean
 
 help:
 	@echo "make demo [ARGS=--exit]   a whole market on this machine, told as a story (Python >= 3.11 only)"
 	@echo "make test                 the whole suite; HALLE_REQUIRE=all turns a missing tool into a failure"
 	@echo "make check                format, lint, types, import rule, documentation"
 	@echo "make bench                measure against the bars and write docs/benchmarks.md"
+	@echo "make bench-gas            measure what the contracts cost and write docs/gas.md"
 	@echo "make abi                  compile the contracts and rewrite the committed artifacts (needs npm)"
 	@echo "make docs                 rewrite the generated parts of docs/"
 	@echo "make constraints          resolve the dependencies again and pin them with hashes"
@@ -37,6 +38,9 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench $(ARGS)
+
+bench-gas: $(VENV)/.installed-dev
+	$(BIN)/python contracts/script/gas.py
 
 abi: contracts/node_modules/.installed
 	cd contracts && node script/compile.mjs
