@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
 def main() -> None:
     """Measure all parts, or the named ones (then nothing is written)."""
     named = sys.argv[1:] or list(PARTS)
+    load = os.getloadavg()[0]
     lines = ["| what | measured | bar | |", "| --- | ---: | ---: | --- |"]
     for name in named:
         for figure in PARTS[name]():
@@ -32,12 +33,13 @@ def main() -> None:
             print(f"{row[3] or ' '} {row[0]:<72} {row[1]:>14}   {row[2]}", flush=True)
             lines.append("| " + " | ".join(row) + " |")
     if len(named) == len(PARTS):
-        PAGE.write_text(page(lines), encoding="utf-8")
+        PAGE.write_text(page(lines, load), encoding="utf-8")
 
 
-def page(lines: list[str]) -> str:
-    """Return docs/benchmarks.md."""
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+def page(lines: list[str], load: float) -> str:
+    """Return docs/benchmarks.md; `load` is how many processes wanted the machine before the first figure."""
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}, "
+    machine += f"load average {load:.1f} at the start (0 is a machine of one's own)"
     head = (
         "# Benchmarks\n\nWritten by `make bench`: one run on one machine, shared and noisy. CPU figures are per core; "
         f"wall figures include the noise.\n\n{datetime.now(UTC).date().isoformat()}, {machine}.\n\n"
