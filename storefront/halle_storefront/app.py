@@ -5,9 +5,11 @@ They share no port and no route table, so a wrong rule in a reverse proxy can ne
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -22,9 +24,18 @@ from .node_access import DOORKEEPER, NODE, SHOP_ADDRESS, ServedNode, ShopAddress
 from .pages import set_up
 from .security import Doorkeeper, Handler
 
+log = logging.getLogger(__name__)
+
 LOCAL_HOST = "127.0.0.1"
 OPEN_PREFIXES = ("/static/", "/setup/", "/-/health", "/favicon.ico")
 UPLOADS = ("/photos", "/import")
+
+
+class _QuietLog(logging.LoggerAdapter[logging.Logger]):
+    """Says at DEBUG what the server says, which is what strangers send; our own failures go through `failures`."""
+
+    def log(self, level: int, msg: object, *args: object, **extra: Any) -> None:
+        super().log(min(level, logging.DEBUG), msg, *args, **extra)
 
 
 @dataclass(frozen=True)
@@ -148,7 +159,7 @@ async def start_web(node: ServedNode) -> WebAddresses:
 
 async def _listen(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
     """Raises: ConfigError `port-in-use`."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, logger=_QuietLog(log))
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:

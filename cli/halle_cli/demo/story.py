@@ -345,23 +345,36 @@ class Market:
     def reckon(self) -> None:
         """Act 8: every order, every coin, every block."""
         self.stage.act(8, "The reckoning")
-        rows = self.noe.api.get("/balances")["balances"]
+        sheet = self.noe.api.get("/balances")
+        rows = sheet["balances"]
         self.stage.table(
             ("order", "state", "in", "to merchant", "to buyer", "to arbiter", "held", ""),
             [self._balance_row(row) for row in rows],
             title="Money in = money out",
         )
+        self._check_escrow(sheet)
         for who, node in self._people:
             report = node.api.get("/blocks/verify")
             if report["corrupt"] or report["missing"]:
                 raise LocalProtocolError(f"{who}'s blocks do not verify: {report}", code="demo-blocks-wrong")
             self.stage.says(who, f"re-reads {report['checked']} blocks from disk: every CID is right")
-        self.stage.table(
-            ("who", "admin and market (opens once)", "shop"),
-            [(person.name, self._setup_url(person), person.found.shop_url) for _, person in self._people],
-            title="The three faces",
-        )
+        self.stage.line("\nThe three faces; a link to admin and market opens once, within 30 minutes:")
+        for _, person in self._people:
+            self.stage.line(f"  {person.name}")
+            self.stage.line(f"    admin and market  {person.api.new_setup_url()}")
+            self.stage.line(f"    shop              {person.found.shop_url}")
         self.stage.line(f"\nThe whole story took {self.stage.seconds:.0f} s.")
+
+    def _check_escrow(self, sheet: Json) -> None:
+        """All orders of this market are Noé's: what the contract has must be what they say is held or credited."""
+        for token in sheet["escrow"]:
+            rows = [row for row in sheet["balances"] if row["token_symbol"] == token["symbol"]]
+            owed = sum(row["balance"]["held"] + row["credited"] for row in rows)
+            if int(token["amount"]) != owed:
+                raise LocalProtocolError(
+                    f"The escrow has {token['amount']} {token['symbol']} and owes {owed}.", code="demo-money-missing"
+                )
+            self.stage.says("chain", f"the escrow contract has {token['text']} {token['symbol']}: what the orders say")
 
     def _balance_row(self, row: Json) -> tuple[object, ...]:
         balance = row["balance"]
@@ -371,9 +384,6 @@ class Market:
         unit = 10 ** row["token_decimals"]
         texts = [f"{amount / unit:.2f}" for amount in (balance["total_in"], *parts)]
         return row["order_key"][:12], row["status"], f"{texts[0]} {row['token_symbol']}", *texts[1:], "✓"
-
-    def _setup_url(self, person: NodeProcess) -> str:
-        return str(person.api.new_setup_url())
 
 
 def _totals(report: Json) -> str:

@@ -215,7 +215,9 @@ async def todo(node: ServedNode, _: web.Request) -> Any:
 
 
 async def balances(node: ServedNode, _: web.Request) -> Any:
-    return {"balances": node.trade.balance_sheet()}
+    """Where our orders' money is by our books, and what the escrow contract really has of each token."""
+    escrow = await node.chain.wallet(node.chain.contracts.escrow)
+    return {"balances": node.trade.balance_sheet(), "escrow": escrow.tokens}
 
 
 # --- the wallet and the embedded chain
