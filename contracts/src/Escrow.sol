@@ -6,14 +6,16 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {IERC3009} from "@openzeppelin/contracts/interfaces/draft-IERC3009.sol";
 import {Operators} from "./Operators.sol";
 import {OrderWord, orderWord} from "./OrderWord.sol";
+import {RawTerms, raw} from "./RawTerms.sol";
 import {Till} from "./Till.sol";
 import {IDeliveryTracking} from "./interfaces/IDeliveryTracking.sol";
 import {IEscrow, Status, Terms} from "./interfaces/IEscrow.sol";
 
 /// @title Halle Escrow
 /// @dev The interface is the manual. Each call rebuilds the order id from the terms in calldata, writes the order's
-/// one word, and only then moves money. Calls that move money are guarded against re-entrance; the others call nobody
-/// who could come back (ERC-1271 checks and `tracking` are static calls).
+/// one word, and only then moves money. Calls that take money in are guarded against re-entrance, as they measure a
+/// balance; calls that pay out are kept out of those, and push last. The others call nobody who could come back
+/// (ERC-1271 checks and `tracking` are static calls).
 contract Escrow is IEscrow, Till, Operators {
     bytes32 private constant TERMS_TYPEHASH = keccak256(
         "Terms(address merchant,address buyer,address token,uint256 amount,address arbiter,address backupArbiter,uint16 arbiterFeeBps,uint16 defaultBuyerBps,uint40 validUntil,uint32 acceptWithin,uint32 shipWithin,uint32 deliverWithin,uint32 inspectWithin,uint32 arbiterWithin,address carrier,bytes32 deliveryCode,bool proofRequired,bytes32 orderHash)"
@@ -67,8 +69,8 @@ contract Escrow is IEscrow, Till, Operators {
         nonReentrant
         returns (bytes32 orderId)
     {
-        orderId = _open(t, _buyerOf(t, msg.sender), merchantSig);
-        _takeIn(t.token, msg.sender, t.amount);
+        orderId = _open(t, msg.sender, merchantSig);
+        _takeIn(raw(t).tokenOf(), msg.sender, t.amount);
     }
 
     /// @inheritdoc IEscrow
@@ -80,7 +82,7 @@ contract Escrow is IEscrow, Till, Operators {
         bytes32 r,
         bytes32 s
     ) external nonReentrant returns (bytes32 orderId) {
-        orderId = _open(t, _buyerOf(t, msg.sender), merchantSig);
+        orderId = _open(t, msg.sender, merchantSig);
         // Whoever submits the permit first, the allowance stands: a failed permit is not the end.
         try IERC20Permit(t.token).permit(msg.sender, address(this), t.amount, deadline, v, r, s) {} catch {}
         _takeIn(t.token, msg.sender, t.amount);
@@ -98,75 +100,80 @@ contract Escrow is IEscrow, Till, Operators {
         bytes32 s
     ) external nonReentrant returns (bytes32 orderId) {
         Authorization memory a = Authorization(from, validAfter, validBefore, v, r, s);
-        orderId = _open(t, _buyerOf(t, a.from), merchantSig);
+        orderId = _open(t, a.from, merchantSig);
         _takeAuthorised(t.token, t.amount, orderId, a);
     }
 
-    function _buyerOf(Terms calldata t, address payer) private pure returns (address) {
-        return t.buyer == address(0) ? payer : t.buyer;
-    }
-
-    function _open(Terms calldata t, address buyer, bytes calldata merchantSig) private returns (bytes32 orderId) {
-        _checkTerms(t, buyer);
+    function _open(Terms calldata t, address payer, bytes calldata merchantSig) private returns (bytes32 orderId) {
+        RawTerms calldata r = raw(t);
+        _checkTypes(r);
+        address buyer = r.buyer == 0 ? payer : address(uint160(r.buyer));
+        _checkTerms(r, buyer);
         bytes32 digest = digestOf(t);
         orderId = _orderId(digest, buyer);
-        Status status = _orders[orderId].status();
-        if (status != Status.None) revert WrongStatus(status);
+        _requireStatus(orderId, Status.None);
         bool accepted = merchantSig.length != 0;
-        if (accepted && !_isSignedForMerchant(t.merchant, digest, merchantSig)) revert BadSignature();
-        _orders[orderId] = accepted
-            ? orderWord(Status.Accepted, block.timestamp + t.shipWithin, 0)
-            : orderWord(Status.Offered, block.timestamp + t.acceptWithin, 0);
-        emit Funded(orderId, t.merchant, buyer, t.token, t.amount, accepted, t.orderHash);
+        if (accepted && !_isSignedForMerchant(r.merchantOf(), digest, merchantSig)) revert BadSignature();
+        unchecked {
+            // Windows are below 2^26.
+            _orders[orderId] = accepted
+                ? orderWord(Status.Accepted, block.timestamp + r.shipWithin, 0)
+                : orderWord(Status.Offered, block.timestamp + r.acceptWithin, 0);
+        }
+        emit Funded(orderId, r.merchantOf(), buyer, r.tokenOf(), r.amount, accepted, t.orderHash);
     }
 
-    /// @dev Reads every field by its type once: an order then exists only for canonical calldata, which lets
-    /// `digestOf` hash the raw words.
-    function _checkTerms(Terms calldata t, address buyer) private view {
-        if (block.timestamp > t.validUntil) revert TooLate(t.validUntil);
-        if (t.amount == 0 || t.amount > type(uint128).max) revert BadTerms("amount");
-        _checkParties(t, buyer);
-        if (t.arbiterFeeBps > MAX_ARBITER_FEE_BPS) revert BadTerms("arbiterFeeBps");
-        if (t.defaultBuyerBps > ALL_BPS) revert BadTerms("defaultBuyerBps");
-        uint256 windows = t.acceptWithin | t.shipWithin | t.deliverWithin | t.inspectWithin | t.arbiterWithin;
+    /// @dev Every word fits its type (the windows and shares are checked with their limits): an order exists only for
+    /// canonical calldata, which lets `digestOf` hash the raw words, and later calls read them raw.
+    function _checkTypes(RawTerms calldata r) private pure {
+        uint256 addresses = r.merchant | r.buyer | r.token | r.arbiter | r.backupArbiter | r.carrier;
+        if (addresses >> 160 != 0) revert BadTerms("address");
+        if (r.validUntil >> 40 != 0) revert BadTerms("validUntil");
+        if (r.proofRequired > 1) revert BadTerms("proofRequired");
+    }
+
+    function _checkTerms(RawTerms calldata r, address buyer) private view {
+        if (block.timestamp > r.validUntil) revert TooLate(r.validUntil);
+        if (r.amount == 0 || r.amount > type(uint128).max) revert BadTerms("amount");
+        _checkParties(r, buyer);
+        if (r.arbiterFeeBps > MAX_ARBITER_FEE_BPS) revert BadTerms("arbiterFeeBps");
+        if (r.defaultBuyerBps > ALL_BPS) revert BadTerms("defaultBuyerBps");
+        uint256 windows = r.acceptWithin | r.shipWithin | r.deliverWithin | r.inspectWithin | r.arbiterWithin;
         if (windows >> MAX_WINDOW_BITS != 0) revert BadTerms("window");
-        bool unprovable = t.deliveryCode == 0;
-        if (t.carrier != address(0)) unprovable = false;
-        if (t.proofRequired && unprovable) revert BadTerms("proofRequired");
+        if (r.proofRequired != 0 && r.deliveryCode == 0 && r.carrier == 0) revert BadTerms("proofRequired");
     }
 
-    function _checkParties(Terms calldata t, address buyer) private view {
-        address merchant = t.merchant;
+    function _checkParties(RawTerms calldata r, address buyer) private view {
+        address merchant = r.merchantOf();
         if (merchant == address(0) || merchant == address(this)) revert BadTerms("merchant");
         if (buyer == address(0) || buyer == address(this) || buyer == merchant) revert BadTerms("buyer");
-        address arbiter = t.arbiter;
+        address arbiter = r.arbiterOf();
         if (arbiter == buyer || arbiter == merchant || arbiter == address(this)) revert BadTerms("arbiter");
-        arbiter = t.backupArbiter;
+        arbiter = r.backupArbiterOf();
         if (arbiter == buyer || arbiter == merchant || arbiter == address(this)) revert BadTerms("backupArbiter");
     }
 
     function _takeAuthorised(address token, uint256 amount, bytes32 nonce, Authorization memory a) private {
         uint256 before = IERC20(token).balanceOf(address(this));
-        IERC3009(token).receiveWithAuthorization(
-            a.from, address(this), amount, a.validAfter, a.validBefore, nonce, a.v, a.r, a.s
-        );
+        IERC3009(token)
+            .receiveWithAuthorization(a.from, address(this), amount, a.validAfter, a.validBefore, nonce, a.v, a.r, a.s);
         _checkReceived(token, before, amount);
     }
 
     /// @inheritdoc IEscrow
     function accept(Terms calldata t, address buyer) external {
-        _requireMerchant(t.merchant);
-        _accept(t, orderIdOf(t, buyer));
+        _requireMerchant(raw(t).merchantOf());
+        _accept(raw(t), orderIdOf(t, buyer));
     }
 
     /// @inheritdoc IEscrow
     function acceptBySig(Terms calldata t, address buyer, bytes calldata merchantSig) external {
         bytes32 digest = digestOf(t);
-        if (!_isSignedForMerchant(t.merchant, digest, merchantSig)) revert BadSignature();
-        _accept(t, _orderId(digest, buyer));
+        if (!_isSignedForMerchant(raw(t).merchantOf(), digest, merchantSig)) revert BadSignature();
+        _accept(raw(t), _orderId(digest, buyer));
     }
 
-    function _accept(Terms calldata t, bytes32 orderId) private {
+    function _accept(RawTerms calldata t, bytes32 orderId) private {
         OrderWord w = _requireStatus(orderId, Status.Offered);
         _requireInTime(w);
         uint40 deadline = _advance(orderId, w, Status.Accepted, t.shipWithin);
@@ -174,23 +181,25 @@ contract Escrow is IEscrow, Till, Operators {
     }
 
     /// @inheritdoc IEscrow
-    function lapse(Terms calldata t, address buyer) external nonReentrant {
+    function lapse(Terms calldata t, address buyer) external paysLast {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _requireStatus(orderId, Status.Offered);
         _requireOver(w);
-        _payOut(orderId, t, buyer, w, _held(t, w), 0, LAPSED);
+        _payOut(orderId, raw(t), buyer, w, _held(raw(t), w), 0, LAPSED);
     }
 
     // ── delivery ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// @inheritdoc IEscrow
     function ship(Terms calldata t, address buyer, bytes32 shipmentHash) external {
-        _requireMerchant(t.merchant);
+        _requireMerchant(raw(t).merchantOf());
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _requireStatus(orderId, Status.Accepted);
         _requireInTime(w);
-        uint256 window = t.deliverWithin;
-        if (!t.proofRequired) window += t.inspectWithin;
+        uint256 window = raw(t).deliverWithin;
+        unchecked {
+            if (!raw(t).proofIsRequired()) window += raw(t).inspectWithin; // both are below 2^26
+        }
         uint40 deadline = _advance(orderId, w, Status.Shipped, window);
         emit Shipped(orderId, shipmentHash, deadline);
     }
@@ -200,29 +209,29 @@ contract Escrow is IEscrow, Till, Operators {
         if (t.deliveryCode == 0 || keccak256(code) != t.deliveryCode) revert WrongCode();
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
-        if (w.status() != Status.Accepted) _requireDeliverable(t, w);
-        _delivered(orderId, t, w, false);
+        if (w.status() != Status.Accepted) _requireDeliverable(raw(t), w);
+        _delivered(orderId, raw(t), w, false);
     }
 
     /// @inheritdoc IEscrow
     function deliverByCarrier(Terms calldata t, address buyer, bytes32 shipmentHash) external {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
-        _requireDeliverable(t, w);
+        _requireDeliverable(raw(t), w);
         bytes32 shipmentId = shipmentIdOf(orderId, shipmentHash);
-        if (t.carrier == address(0)) revert NotDelivered(shipmentId);
-        (uint8 status,,) = tracking.latest(t.carrier, shipmentId);
+        if (raw(t).carrierOf() == address(0)) revert NotDelivered(shipmentId);
+        (uint8 status,,) = tracking.latest(raw(t).carrierOf(), shipmentId);
         if (status != CARRIER_DELIVERED) revert NotDelivered(shipmentId);
-        _delivered(orderId, t, w, true);
+        _delivered(orderId, raw(t), w, true);
     }
 
-    function _requireDeliverable(Terms calldata t, OrderWord w) private view {
+    function _requireDeliverable(RawTerms calldata t, OrderWord w) private view {
         _requireStatus(w, Status.Shipped);
         // Without required proof the deadline already pays the merchant; a late proof must not move it.
-        if (!t.proofRequired) _requireInTime(w);
+        if (!t.proofIsRequired()) _requireInTime(w);
     }
 
-    function _delivered(bytes32 orderId, Terms calldata t, OrderWord w, bool byCarrier) private {
+    function _delivered(bytes32 orderId, RawTerms calldata t, OrderWord w, bool byCarrier) private {
         uint40 deadline = _advance(orderId, w, Status.Delivered, t.inspectWithin);
         emit Delivered(orderId, deadline, byCarrier);
     }
@@ -230,20 +239,16 @@ contract Escrow is IEscrow, Till, Operators {
     // ── ends without dispute ────────────────────────────────────────────────────────────────────────────────────
 
     /// @inheritdoc IEscrow
-    function claim(Terms calldata t, address buyer) external nonReentrant {
+    function claim(Terms calldata t, address buyer) external paysLast {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
-        if (!_endsInClaim(t, w)) revert WrongStatus(w.status());
+        if (!_endsInClaim(raw(t), w)) revert WrongStatus(w.status());
         _requireOver(w);
-        _payOut(orderId, t, buyer, w, 0, _held(t, w), CLAIMED);
+        _payOut(orderId, raw(t), buyer, w, 0, _held(raw(t), w), CLAIMED);
     }
 
     /// @inheritdoc IEscrow
-    function claimMany(Terms[] calldata ts, address[] calldata buyers)
-        external
-        nonReentrant
-        returns (uint256 claimed)
-    {
+    function claimMany(Terms[] calldata ts, address[] calldata buyers) external paysLast returns (uint256 claimed) {
         if (ts.length != buyers.length) revert LengthMismatch();
         uint256 sum;
         for (uint256 i = 0; i < ts.length; ++i) {
@@ -262,51 +267,54 @@ contract Escrow is IEscrow, Till, Operators {
     function _claimQuietly(Terms calldata t, address buyer) private returns (uint256 amount) {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
-        if (!_endsInClaim(t, w) || block.timestamp <= w.deadline()) return 0;
-        amount = _held(t, w);
+        if (!_endsInClaim(raw(t), w) || block.timestamp <= w.deadline()) return 0;
+        amount = _held(raw(t), w);
         emit Paid(orderId, 0, amount, 0);
-        _close(orderId, t, CLAIMED);
+        _close(orderId, raw(t), CLAIMED);
     }
 
-    function _endsInClaim(Terms calldata t, OrderWord w) private pure returns (bool) {
+    function _endsInClaim(RawTerms calldata t, OrderWord w) private pure returns (bool) {
         Status status = w.status();
-        return status == Status.Delivered || (status == Status.Shipped && !t.proofRequired);
+        return status == Status.Delivered || (status == Status.Shipped && !t.proofIsRequired());
     }
 
     /// @inheritdoc IEscrow
-    function release(Terms calldata t, address buyer, uint256 amount) external nonReentrant {
+    function release(Terms calldata t, address buyer, uint256 amount) external paysLast {
         if (msg.sender != buyer) revert NotAuthorised(msg.sender);
         bytes32 orderId = orderIdOf(t, buyer);
-        _release(orderId, t, buyer, _orders[orderId], amount);
+        _release(orderId, raw(t), buyer, _orders[orderId], amount);
     }
 
     /// @inheritdoc IEscrow
     function releaseBySig(Terms calldata t, address buyer, uint256 amount, uint256 deadline, bytes calldata sig)
         external
-        nonReentrant
+        paysLast
     {
         if (block.timestamp > deadline) revert TooLate(deadline);
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
         bytes32 structHash = keccak256(abi.encode(RELEASE_TYPEHASH, orderId, amount, w.paidOut(), deadline));
         if (!_isSignedBy(buyer, _typedDigest(structHash), sig)) revert BadSignature();
-        _release(orderId, t, buyer, w, amount);
+        _release(orderId, raw(t), buyer, w, amount);
     }
 
-    function _release(bytes32 orderId, Terms calldata t, address buyer, OrderWord w, uint256 amount) private {
+    function _release(bytes32 orderId, RawTerms calldata t, address buyer, OrderWord w, uint256 amount) private {
         // Whoever has not accepted the order has earned nothing yet.
-        if (w.status() == Status.Offered) revert WrongStatus(Status.Offered);
-        _requireHolding(t, w, amount);
+        if (!w.isRunning()) revert WrongStatus(w.status());
+        uint256 held = _held(t, w);
+        if (amount == 0 || amount > held) revert BadAmount(amount, held);
         _payOut(orderId, t, buyer, w, 0, amount, RELEASED);
     }
 
     /// @inheritdoc IEscrow
-    function refund(Terms calldata t, address buyer, uint256 amount) external nonReentrant {
-        _requireMerchant(t.merchant);
+    function refund(Terms calldata t, address buyer, uint256 amount) external paysLast {
+        _requireMerchant(raw(t).merchantOf());
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
-        _requireHolding(t, w, amount);
-        _payOut(orderId, t, buyer, w, amount, 0, REFUNDED);
+        _requireOpen(w);
+        uint256 held = _held(raw(t), w);
+        if (amount == 0 || amount > held) revert BadAmount(amount, held);
+        _payOut(orderId, raw(t), buyer, w, amount, 0, REFUNDED);
     }
 
     /// @inheritdoc IEscrow
@@ -316,18 +324,21 @@ contract Escrow is IEscrow, Till, Operators {
         uint256 buyerShare,
         bytes calldata buyerSig,
         bytes calldata merchantSig
-    ) external nonReentrant {
+    ) external paysLast {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
         _requireOpen(w);
-        uint256 held = _held(t, w);
+        uint256 held = _held(raw(t), w);
         if (buyerShare > held) revert BadAmount(buyerShare, held);
         bytes32 digest = _settlementDigest(orderId, buyerShare, w.paidOut());
         if (msg.sender != buyer && !_isSignedBy(buyer, digest, buyerSig)) revert BadSignature();
-        if (!_actsFor(t.merchant, msg.sender) && !_isSignedForMerchant(t.merchant, digest, merchantSig)) {
+        if (
+            !_actsFor(raw(t).merchantOf(), msg.sender)
+                && !_isSignedForMerchant(raw(t).merchantOf(), digest, merchantSig)
+        ) {
             revert BadSignature();
         }
-        _payOut(orderId, t, buyer, w, buyerShare, held - buyerShare, SETTLED);
+        _payOut(orderId, raw(t), buyer, w, buyerShare, held - buyerShare, SETTLED);
     }
 
     function _settlementDigest(bytes32 orderId, uint256 buyerShare, uint256 paidOut) private view returns (bytes32) {
@@ -335,16 +346,16 @@ contract Escrow is IEscrow, Till, Operators {
     }
 
     /// @inheritdoc IEscrow
-    function reclaim(Terms calldata t, address buyer) external nonReentrant {
+    function reclaim(Terms calldata t, address buyer) external paysLast {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
         Status status = w.status();
-        bool unproved = status == Status.Shipped && t.proofRequired;
+        bool unproved = status == Status.Shipped && raw(t).proofIsRequired();
         if (status != Status.Accepted && !unproved) revert WrongStatus(status);
         // Not shipped: nothing can change any more. Not proved: the buyer may still wait for the parcel.
         if (unproved && msg.sender != buyer) revert NotAuthorised(msg.sender);
         _requireOver(w);
-        _payOut(orderId, t, buyer, w, _held(t, w), 0, RECLAIMED);
+        _payOut(orderId, raw(t), buyer, w, _held(raw(t), w), 0, RECLAIMED);
     }
 
     // ── disputes ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -352,15 +363,15 @@ contract Escrow is IEscrow, Till, Operators {
     /// @inheritdoc IEscrow
     function dispute(Terms calldata t, address buyer, bytes32 evidence) external {
         bool byBuyer = msg.sender == buyer;
-        if (!byBuyer) _requireMerchant(t.merchant);
+        if (!byBuyer) _requireMerchant(raw(t).merchantOf());
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
         Status status = w.status();
         if (status < Status.Accepted || status > Status.Delivered) revert WrongStatus(status);
         // A merchant whose parcel arrived without proof may come first, until the buyer reclaims.
-        bool unproved = !byBuyer && status == Status.Shipped && t.proofRequired;
+        bool unproved = !byBuyer && status == Status.Shipped && raw(t).proofIsRequired();
         if (!unproved) _requireInTime(w);
-        uint40 deadline = _advance(orderId, w, Status.Disputed, t.arbiterWithin);
+        uint40 deadline = _advance(orderId, w, Status.Disputed, raw(t).arbiterWithin);
         emit Disputed(orderId, msg.sender, evidence, deadline);
     }
 
@@ -369,41 +380,43 @@ contract Escrow is IEscrow, Till, Operators {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _requireStatus(orderId, Status.Disputed);
         _requireOver(w);
-        if (t.backupArbiter == address(0)) revert BadTerms("backupArbiter");
-        uint40 deadline = _advance(orderId, w, Status.Escalated, t.arbiterWithin);
+        if (raw(t).backupArbiterOf() == address(0)) revert BadTerms("backupArbiter");
+        uint40 deadline = _advance(orderId, w, Status.Escalated, raw(t).arbiterWithin);
         emit Escalated(orderId, deadline);
     }
 
     /// @inheritdoc IEscrow
-    function rule(Terms calldata t, address buyer, uint16 buyerBps) external nonReentrant {
+    function rule(Terms calldata t, address buyer, uint16 buyerBps) external paysLast {
         if (buyerBps > ALL_BPS) revert BadAmount(buyerBps, ALL_BPS);
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
         Status status = w.status();
         if (status != Status.Disputed && status != Status.Escalated) revert WrongStatus(status);
-        if (msg.sender != (status == Status.Disputed ? t.arbiter : t.backupArbiter)) revert NotAuthorised(msg.sender);
+        if (msg.sender != (status == Status.Disputed ? raw(t).arbiterOf() : raw(t).backupArbiterOf())) {
+            revert NotAuthorised(msg.sender);
+        }
         _requireInTime(w);
-        uint256 held = _held(t, w);
-        uint256 fee = (held * t.arbiterFeeBps) / ALL_BPS;
+        uint256 held = _held(raw(t), w);
+        uint256 fee = (held * raw(t).arbiterFeeBps) / ALL_BPS;
         uint256 toBuyer = ((held - fee) * buyerBps) / ALL_BPS;
         emit Paid(orderId, toBuyer, held - fee - toBuyer, fee);
-        _close(orderId, t, RULED);
-        _pay(t.token, msg.sender, fee);
-        _pay(t.token, buyer, toBuyer);
-        _pay(t.token, t.merchant, held - fee - toBuyer);
+        _close(orderId, raw(t), RULED);
+        _pay(raw(t).tokenOf(), msg.sender, fee);
+        _pay(raw(t).tokenOf(), buyer, toBuyer);
+        _pay(raw(t).tokenOf(), raw(t).merchantOf(), held - fee - toBuyer);
     }
 
     /// @inheritdoc IEscrow
-    function closeByDefault(Terms calldata t, address buyer) external nonReentrant {
+    function closeByDefault(Terms calldata t, address buyer) external paysLast {
         bytes32 orderId = orderIdOf(t, buyer);
         OrderWord w = _orders[orderId];
         Status status = w.status();
-        bool last = status == Status.Escalated || (status == Status.Disputed && t.backupArbiter == address(0));
+        bool last = status == Status.Escalated || (status == Status.Disputed && raw(t).backupArbiterOf() == address(0));
         if (!last) revert WrongStatus(status);
         _requireOver(w);
-        uint256 held = _held(t, w);
-        uint256 toBuyer = (held * t.defaultBuyerBps) / ALL_BPS;
-        _payOut(orderId, t, buyer, w, toBuyer, held - toBuyer, DEFAULTED);
+        uint256 held = _held(raw(t), w);
+        uint256 toBuyer = (held * raw(t).defaultBuyerBps) / ALL_BPS;
+        _payOut(orderId, raw(t), buyer, w, toBuyer, held - toBuyer, DEFAULTED);
     }
 
     // ── the order's word ────────────────────────────────────────────────────────────────────────────────────────
@@ -425,42 +438,39 @@ contract Escrow is IEscrow, Till, Operators {
     /// @dev Pays `toBuyer` and `toMerchant`, at most what is held; the order closes when nothing is left.
     function _payOut(
         bytes32 orderId,
-        Terms calldata t,
+        RawTerms calldata t,
         address buyer,
         OrderWord w,
         uint256 toBuyer,
         uint256 toMerchant,
         uint8 how
     ) private {
-        uint256 paid = w.paidOut() + toBuyer + toMerchant;
+        uint256 paid;
+        unchecked {
+            paid = w.paidOut() + toBuyer + toMerchant; // at most `t.amount`, which is below 2^128
+        }
         emit Paid(orderId, toBuyer, toMerchant, 0);
         if (paid == t.amount) _close(orderId, t, how);
         else _orders[orderId] = orderWord(w.status(), w.deadline(), paid);
-        _pay(t.token, buyer, toBuyer);
-        _pay(t.token, t.merchant, toMerchant);
+        if (toBuyer != 0) _pay(t.tokenOf(), buyer, toBuyer);
+        _pay(t.tokenOf(), t.merchantOf(), toMerchant);
     }
 
     /// @dev Past `validUntil` nobody can fund these terms again, so the word may go (and the gas comes back).
-    function _close(bytes32 orderId, Terms calldata t, uint8 how) private {
-        _orders[orderId] = block.timestamp > t.validUntil
-            ? OrderWord.wrap(0)
-            : orderWord(Status.Closed, block.timestamp, t.amount);
+    function _close(bytes32 orderId, RawTerms calldata t, uint8 how) private {
+        _orders[orderId] =
+            block.timestamp > t.validUntil ? OrderWord.wrap(0) : orderWord(Status.Closed, block.timestamp, t.amount);
         emit Closed(orderId, how);
     }
 
-    function _held(Terms calldata t, OrderWord w) private pure returns (uint256) {
-        return t.amount - w.paidOut();
-    }
-
-    function _requireHolding(Terms calldata t, OrderWord w, uint256 amount) private pure {
-        _requireOpen(w);
-        uint256 held = _held(t, w);
-        if (amount == 0 || amount > held) revert BadAmount(amount, held);
+    function _held(RawTerms calldata t, OrderWord w) private pure returns (uint256) {
+        unchecked {
+            return t.amount - w.paidOut(); // no order pays out more than its amount
+        }
     }
 
     function _requireOpen(OrderWord w) private pure {
-        Status status = w.status();
-        if (status == Status.None || status == Status.Closed) revert WrongStatus(status);
+        if (w.status() != Status.Offered && !w.isRunning()) revert WrongStatus(w.status());
     }
 
     function _requireStatus(bytes32 orderId, Status status) private view returns (OrderWord w) {

@@ -28,6 +28,13 @@ abstract contract Till is ITill {
         _entered = 0;
     }
 
+    /// @dev For calls that write all state before they push money, so that nothing is gained by calling again from inside
+    /// the push; they are only kept out of the middle of a guarded call.
+    modifier paysLast() {
+        if (_entered != 0) revert Reentered();
+        _;
+    }
+
     /// @inheritdoc ITill
     function withdraw(address token, address to) external nonReentrant returns (uint256 amount) {
         amount = credits[token][msg.sender];

@@ -163,9 +163,8 @@ def test_fund_refuses_terms_with_dirty_bits(market: Market, index: int) -> None:
     market.supply(terms)
     data = bytearray(encode_call("Escrow", "fund", terms_tuple(terms), b""))
     data[4 + 32 * index] |= 0x80
-    with pytest.raises(Reverted) as caught:
+    with pytest.raises(Reverted, match="BadTerms"):
         market.send(BUYER.address, market.escrow, bytes(data))
-    assert caught.value.facts == {"data": b""}
 
 
 def test_fund_refuses_a_foreign_signature(market: Market) -> None:
