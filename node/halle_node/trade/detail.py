@@ -68,7 +68,15 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         transactions=transactions(room, conn, order),
         settlements=_settlements(state),
         problem=order.row.problem or _refusal(room, order),
+        waiting=_waiting(room, order),
     )
+
+
+def _waiting(room: Room, order: Order) -> int:
+    if order.thread is None:
+        return 0
+    # A message that has not been tried yet says nothing of the other side.
+    return sum(each.state == "queued" and each.attempts > 0 for each in room.messages.outgoing(order.thread))
 
 
 def _refusal(room: Room, order: Order) -> str:

@@ -296,6 +296,8 @@ class OrderDetail:
     transactions: tuple[TransactionView, ...]
     settlements: tuple[SettlementView, ...] = ()
     problem: str = ""
+    waiting: int = 0
+    """How many messages of ours the other side's node has not taken yet: more than 0 while it is away."""
 
     @property
     def order_key(self) -> str:

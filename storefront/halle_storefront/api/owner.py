@@ -93,7 +93,8 @@ async def connect(node: ServedNode, request: web.Request) -> Any:
 
 
 async def list_products(node: ServedNode, request: web.Request) -> Any:
-    return {"products": node.catalog.products(request.query.get("query", ""))}
+    query, page = request.query.get("query", ""), forms.whole(request.query, "page", 1)
+    return {"products": node.catalog.products(query, page), "total": node.catalog.product_count(query)}
 
 
 async def show_product(node: ServedNode, request: web.Request) -> Any:
