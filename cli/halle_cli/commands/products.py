@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from rich.markup import escape
 
 from halle_cli.console import err, money, out, print_json, print_rows
-from halle_cli.session import node_session
+from halle_cli.session import Client, node_session
 from halle_protocol.errors import ConfigError
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
@@ -28,7 +29,7 @@ def product() -> None:
 def product_list(home: Path | None, /, query: str, as_json: bool) -> None:
     """List the store's products."""
     with node_session(home) as node:
-        products = node.get("/products", query=query)["products"]
+        products = _every(node, query)
     if as_json:
         print_json(products)
         return
@@ -46,6 +47,17 @@ def product_list(home: Path | None, /, query: str, as_json: bool) -> None:
         ),
         empty="No products yet. → halle product add --title … --price …, or halle import products.csv",
     )
+
+
+def _every(node: Client, query: str) -> list[dict[str, Any]]:
+    """Return all pages of the list."""
+    found: list[dict[str, Any]] = []
+    for number in count(1):
+        page = node.get("/products", query=query, page=number)
+        found += page["products"]
+        if not page["products"] or len(found) >= page["total"]:
+            break
+    return found
 
 
 def _status(summary: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ from halle_node.catalog.sheet import Sheet
 from halle_node.catalog.shopify import PictureSource, PlannedProduct, ShopifyReader
 from halle_node.catalog.stored import dump, product_form, product_text
 from halle_node.db import Database
+from halle_node.db.errors import translated
 from halle_node.db.schema import catalog as tables
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused
@@ -78,7 +79,7 @@ class Import:
             if progress is not None:
                 loop.call_soon_threadsafe(progress, done, self._total)
 
-        with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as spool:
+        with translated(), tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as spool:
             sheet, reader = await asyncio.to_thread(self._plan, source, spool, tell)
             await self._pictures(reader.row_count, dry_run, progress)
             import_id = None

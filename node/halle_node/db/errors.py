@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from halle_protocol.errors import HalleError, Refused, Unavailable
 
+# EFBIG: a limit on the size of files is a full disk to whoever has to act on it.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PRIMARY_CODE_MASK = 0xFF
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -25,6 +28,8 @@ _NO_ROOM_IO = {
 def translate(error: BaseException) -> HalleError | None:
     """Return the Halle error for a storage failure, None when the error is not about storage."""
     cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+        return _disk_full()
     if not isinstance(cause, sqlite3.Error):
         return None
     extended = getattr(cause, "sqlite_errorcode", None)
@@ -32,11 +37,7 @@ def translate(error: BaseException) -> HalleError | None:
         return None
     primary = extended & _PRIMARY_CODE_MASK
     if primary == sqlite3.SQLITE_FULL or extended in _NO_ROOM_IO:
-        return Unavailable(
-            "The disk is full; nothing was changed.",
-            code="disk-full",
-            hint="Free some space, then try again.",
-        )
+        return _disk_full()
     if primary in _LOCKED:
         return Unavailable(
             "Another program holds the database.",
@@ -44,6 +45,14 @@ def translate(error: BaseException) -> HalleError | None:
             hint="Close other tools that have it open, then try again.",
         )
     return _translate_damage(primary)
+
+
+def _disk_full() -> Unavailable:
+    return Unavailable(
+        "The disk is full; nothing was changed.",
+        code="disk-full",
+        hint="Free some space, then try again.",
+    )
 
 
 def _translate_damage(primary: int) -> HalleError | None:
@@ -73,7 +82,7 @@ def translated() -> Iterator[None]:
     """Raise storage failures of the block as Halle errors; let every other error through."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, sqlite3.Error, OSError) as error:
         known = translate(error)
         if known is None:
             raise
