@@ -63,6 +63,10 @@ abstract contract Hall {
         return abi.encodePacked(r, s, v);
     }
 
+    function typed(bytes32 structHash) internal view returns (bytes32) {
+        return keccak256(abi.encodePacked(hex"1901", escrow.DOMAIN_SEPARATOR(), structHash));
+    }
+
     function statusOf(Terms memory t) internal view returns (Status status) {
         (status,,) = escrow.orders(escrow.orderIdOf(t, buyer));
     }
