@@ -43,9 +43,9 @@ NOTES: Final = (
     "Kleros's dispute is the settlement offer and both sides' fee deposits, with a mock arbitrator.",
     "Circle has no buyer's release: the money is withdrawn after its lock-up; its resolution pays one side.",
     "A certificate elsewhere: an EAS attestation costs 225,502, a bare soulbound ERC-721 mint 57,299 to 74,387.",
-    "Theirs were measured with Circle's own token behind its proxy, ours with a test token that does the same reads and\n"
-    "  writes (`contracts/test/fixtures/ProxyToken.sol`); Circle's, of an older compiler, takes about 2,300 gas more per\n"
-    "  payment in and 1,300 more per payout.",
+    "Theirs were measured with Circle's own token behind its proxy, ours with a test token that does the same\n"
+    "  reads and writes (`contracts/test/fixtures/ProxyToken.sol`); Circle's, of an older compiler, takes about\n"
+    "  2,300 gas more per payment in and 1,300 more per payout.",
 )
 _ROW = re.compile(r"\| ([a-zA-Z][^|]*?) \| ([\d,—]+) \| ([\d,—]+) \| ([\d,—]+) \|$")
 
@@ -54,9 +54,9 @@ def page(figures: Figures) -> str:
     """Return docs/gas.md."""
     head = (
         "# Gas\n\n<!-- Written by contracts/script/gas.py: run `make bench-gas`. A test fails when a step gets more\n"
-        "than 2 % dearer than this page says. -->\n\nWhat each step costs, measured on py-evm: the transaction's 21,000,\n"
-        "its calldata and refunds included; balances and allowances warm from earlier orders; one order of a named buyer\n"
-        "with an arbiter, quotes past their `validUntil` when the order closes.\n"
+        "than 2 % dearer than this page says. -->\n\nWhat each step costs, measured on py-evm: the transaction's\n"
+        "21,000, its calldata and refunds included; balances and allowances warm from earlier orders; one order of a\n"
+        "named buyer with an arbiter, quotes past their `validUntil` when the order closes.\n"
     )
     return "\n".join((head, _bars(figures), _ours(figures), _against(figures)))
 
