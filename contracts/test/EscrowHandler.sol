@@ -286,6 +286,7 @@ contract EscrowHandler is Hall {
         Order storage o = _open[_at];
         o.paid += _worth(o.t.token) - _worthBefore;
         _note(o.paid + _left(_at) == o.t.amount, "paid + held = amount");
+        _note(isSolvent(o.t.token), "money in = money out + held + credits");
         if (!_over(statusOf(o.t))) return;
         ++closed;
         _open[_at] = _open[_open.length - 1];

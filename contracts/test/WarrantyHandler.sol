@@ -45,6 +45,7 @@ contract WarrantyHandler is Hall {
             _covers[_at].paid += paid;
             _note(_covers[_at].paid <= _covers[_at].cover, "payouts <= cover");
             moneyOut += paid;
+            _note(isBacked(), "reserved = cover of open certificates <= bond; money in = money out + bond");
         }
     }
 
@@ -170,7 +171,7 @@ contract WarrantyHandler is Hall {
     // ── the laws ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Reserved ≤ bond, reserved is what open certificates may still cost, and bond + credits is what is there.
-    function isBacked() external view returns (bool) {
+    function isBacked() public view returns (bool) {
         (uint256 bond, uint256 reserved) = warranty.bondOf(_underwriter, address(_nasty));
         uint256 due;
         for (uint256 i = 0; i < _covers.length; ++i) {

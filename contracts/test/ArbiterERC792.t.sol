@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ArbiterERC792} from "../src/ArbiterERC792.sol";
+import {IEscrow, Status, Terms} from "../src/interfaces/IEscrow.sol";
+import {Hall} from "./Hall.sol";
+import {vm} from "./Vm.sol";
+import {Court} from "./fixtures/Court.sol";
+
+contract ArbiterERC792Test is Hall {
+    Court private _court = new Court();
+    ArbiterERC792 private _adapter = new ArbiterERC792(escrow, _court, "", "ipfs://rules");
+    Terms private _order;
+
+    receive() external payable {}
+
+    function _disputed(address money, bool asBackup) private returns (Terms memory t) {
+        t = newTerms(1_000);
+        t.token = money;
+        t.arbiter = asBackup ? arbiter : address(_adapter);
+        t.backupArbiter = asBackup ? address(_adapter) : backup;
+        if (money == address(0)) {
+            vm.deal(buyer, 1_000);
+            bytes memory sig = signature(MERCHANT_KEY, escrow.digestOf(t));
+            vm.prank(buyer);
+            escrow.fund{value: 1_000}(t, sig);
+        } else {
+            fundAs(t, true);
+        }
+        vm.prank(buyer);
+        escrow.dispute(t, buyer, "evidence");
+        if (asBackup) {
+            vm.warp(uint256(deadlineOf(t)) + 1);
+            escrow.escalate(t, buyer);
+        }
+    }
+
+    function _ask(Terms memory t) private returns (uint256) {
+        vm.deal(address(this), 1 ether);
+        return _adapter.ask{value: 0.01 ether}(t, buyer);
+    }
+
+    function testFuzz_execute_GivenARuling_SplitsAsRuledAndPassesTheFeeOn(uint8 choice, bool coins, bool asBackup)
+        external
+    {
+        uint256 ruling = choice % 4;
+        Terms memory t = _disputed(coins ? address(0) : address(token), asBackup);
+        uint256 id = _ask(t);
+        _court.giveRuling(id, ruling);
+        _adapter.execute(id, t, buyer);
+        uint256 toBuyer = ruling == 1 ? 980 : ruling == 2 ? 0 : 490;
+        assert((coins ? buyer.balance : token.balanceOf(buyer)) == toBuyer);
+        assert((coins ? merchant.balance : token.balanceOf(merchant)) == 980 - toBuyer);
+        assert(_adapter.credits(t.token, address(this)) == 20);
+        assert(_adapter.withdraw(t.token, address(0xFEE)) == 20);
+        assert((coins ? address(0xFEE).balance : token.balanceOf(address(0xFEE))) == 20);
+        vm.expectRevert(ArbiterERC792.NotRuling.selector);
+        _adapter.execute(id, t, buyer);
+    }
+
+    function test_ask_GivenTooMuch_GivesTheRestBack() external {
+        Terms memory t = _disputed(address(token), false);
+        vm.deal(address(this), 1 ether);
+        _adapter.ask{value: 0.5 ether}(t, buyer);
+        assert(address(this).balance == 0.99 ether && address(_court).balance == 0.01 ether);
+    }
+
+    function test_ask_GivenTooLittle_Reverts() external {
+        Terms memory t = _disputed(address(token), false);
+        vm.deal(address(this), 1 ether);
+        vm.expectRevert();
+        _adapter.ask{value: 0.009 ether}(t, buyer);
+    }
+
+    function test_ask_WhenAsked_Reverts() external {
+        Terms memory t = _disputed(address(token), false);
+        uint256 id = _ask(t);
+        vm.deal(address(this), 1 ether);
+        vm.expectRevert(abi.encodeWithSelector(ArbiterERC792.AlreadyAsked.selector, id));
+        _adapter.ask{value: 0.01 ether}(t, buyer);
+    }
+
+    function test_ask_WhenNotDisputedOrNotThisArbiter_Reverts() external {
+        Terms memory t = newTerms(1_000);
+        t.arbiter = address(_adapter);
+        fundAs(t, true);
+        vm.expectRevert(abi.encodeWithSelector(ArbiterERC792.NotDue.selector, Status.Accepted));
+        _adapter.ask(t, buyer);
+        t = _disputed(address(token), true);
+        t.backupArbiter = address(0);
+        vm.expectRevert(abi.encodeWithSelector(ArbiterERC792.NotDue.selector, Status.None));
+        _adapter.ask(t, buyer);
+        t = newTerms(1_000);
+        fundAs(t, true);
+        vm.prank(buyer);
+        escrow.dispute(t, buyer, "");
+        vm.expectRevert(abi.encodeWithSelector(ArbiterERC792.NotDue.selector, Status.Disputed));
+        _adapter.ask(t, buyer);
+    }
+
+    function testFuzz_rule_GivenAnybodyElse_Reverts(address by) external {
+        Terms memory t = _disputed(address(token), false);
+        uint256 id = _ask(t);
+        if (by == address(_court)) return;
+        vm.prank(by);
+        vm.expectRevert(ArbiterERC792.NotRuling.selector);
+        _adapter.rule(id, 1);
+    }
+
+    function test_rule_GivenTwiceOrAnUnknownCaseOrChoice_Reverts() external {
+        Terms memory t = _disputed(address(token), false);
+        uint256 id = _ask(t);
+        vm.expectRevert(ArbiterERC792.NotRuling.selector);
+        _court.giveRuling(id, 4);
+        _court.giveRuling(id, 1);
+        vm.expectRevert(ArbiterERC792.NotRuling.selector);
+        _court.giveRuling(id, 2);
+        vm.prank(address(_court));
+        vm.expectRevert(ArbiterERC792.NotRuling.selector);
+        _adapter.rule(id + 1, 1);
+    }
+
+    function test_execute_GivenNoRulingOrAnotherOrder_Reverts() external {
+        Terms memory t = _disputed(address(token), false);
+        Terms memory other = _disputed(address(token), false);
+        uint256 id = _ask(t);
+        vm.expectRevert(ArbiterERC792.NotRuling.selector);
+        _adapter.execute(id, t, buyer);
+        _court.giveRuling(id, 1);
+        vm.expectRevert(abi.encodeWithSelector(ArbiterERC792.WrongOrder.selector, escrow.orderIdOf(t, buyer)));
+        _adapter.execute(id, other, buyer);
+    }
+
+    function test_execute_WhenTheWindowIsOver_LeavesTheOrderToTheBackup() external {
+        Terms memory t = _disputed(address(token), false);
+        uint256 id = _ask(t);
+        _court.giveRuling(id, 1);
+        uint256 end = deadlineOf(t);
+        vm.warp(end + 1);
+        vm.expectRevert(abi.encodeWithSelector(IEscrow.TooLate.selector, end));
+        _adapter.execute(id, t, buyer);
+        escrow.escalate(t, buyer);
+        assert(statusOf(t) == Status.Escalated);
+    }
+
+    function test_submitEvidence_WhenAsked_IsHeardUntilTheRuling() external {
+        Terms memory t = _disputed(address(token), false);
+        uint256 id = _ask(t);
+        _adapter.submitEvidence(id, "ipfs://photo");
+        _court.giveRuling(id, 0);
+        vm.expectRevert(ArbiterERC792.NotRuling.selector);
+        _adapter.submitEvidence(id, "ipfs://late");
+    }
+
+    function test_receive_GivenAStranger_Reverts() external {
+        vm.deal(address(this), 1);
+        (bool ok,) = address(_adapter).call{value: 1}("");
+        assert(!ok);
+    }
+}
