@@ -6,6 +6,7 @@ Cheap to import: `eth_abi` (in the `node` extra) is loaded by the first call tha
 from __future__ import annotations
 
 from halle_contracts.artifacts import NAMES, Artifact, artifact
+from halle_contracts.causes import CAUSES, UNKNOWN, Cause, cause_of
 from halle_contracts.codec import (
     decode_call,
     decode_event,
@@ -33,6 +34,7 @@ from halle_contracts.deployment import (
 from halle_contracts.orders import CLOSED_HOW, STATUS, TERMS_FIELDS, shipment_id, terms_tuple
 
 __all__ = [
+    "CAUSES",
     "CLOSED_HOW",
     "DEPLOYER_ADDRESS",
     "DEPLOYER_CODE",
@@ -45,8 +47,11 @@ __all__ = [
     "SHIPPED",
     "STATUS",
     "TERMS_FIELDS",
+    "UNKNOWN",
     "Artifact",
+    "Cause",
     "artifact",
+    "cause_of",
     "creation_code",
     "decode_call",
     "decode_event",

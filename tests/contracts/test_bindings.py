@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import rlp
+from eth_abi.abi import encode
 from eth_account import Account
 from pyrevm import EVM, AccountInfo, CfgEnv, Env
 
 import halle_contracts
 from contracts.evm_market import BUYER, CHAIN_ID, MERCHANT, NATIVE, STRANGER, Market, text
-from halle_contracts.codec import _entries
+from halle_contracts.codec import Entry, _entries
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 from halle_protocol.keys import keccak256
 
@@ -69,6 +72,53 @@ def test_decode_revert_names_custom_standard_and_unknown_errors() -> None:
     assert halle_contracts.decode_revert("Escrow", panic) == ("Panic", {"code": 0x11})
     for data in (b"", b"\1\2", too_late[:-1]):
         assert halle_contracts.decode_revert("Escrow", data) == ("Unknown", {"data": data})
+
+
+def abi_entries(kind: str) -> list[tuple[str, Entry]]:
+    return [(name, entry) for name in halle_contracts.NAMES for entry in _entries(name, kind)]
+
+
+SAMPLES = {"string": "why", "bool": True, "address": b"\x0a" * 20, "bytes32": b"\x0b" * 32}
+
+
+def samples(entry: Entry) -> list[Any]:
+    """Return a value per field, numbers told apart by their place."""
+    kinds = [str(item["type"]) for item in entry.inputs]
+    return [SAMPLES.get(kind, place) for place, kind in enumerate(kinds, start=1)]
+
+
+@pytest.mark.parametrize(("contract", "entry"), abi_entries("event"), ids=lambda part: getattr(part, "signature", part))
+def test_every_event_decodes_to_its_named_fields(contract: str, entry: Entry) -> None:
+    values = samples(entry)
+    topics, plain, kinds = [entry.digest], [], []
+    for item, value in zip(entry.inputs, values, strict=True):
+        hexed = "0x" + value.hex() if item["type"] == "address" else value
+        if item["indexed"]:
+            topics.append(encode([item["type"]], [hexed]))
+        else:
+            plain.append(hexed)
+            kinds.append(item["type"])
+    found = halle_contracts.decode_event(contract, topics, encode(kinds, plain))
+    assert found == (entry.name, dict(zip((item["name"] for item in entry.inputs), values, strict=True)))
+    assert all(item["name"] for item in entry.inputs)
+
+
+@pytest.mark.parametrize(("contract", "entry"), abi_entries("error"), ids=lambda part: getattr(part, "signature", part))
+def test_every_error_decodes_and_has_a_code_of_ours(contract: str, entry: Entry) -> None:
+    values = samples(entry)
+    hexed = ["0x" + value.hex() if isinstance(value, bytes) and len(value) == 20 else value for value in values]
+    data = entry.selector + encode([item["type"] for item in entry.inputs], hexed)
+    cause = halle_contracts.cause_of(contract, data)
+    assert (cause.name, list((cause.args or {}).values())) == (entry.name, values)
+    assert (cause.code, cause.hint) == halle_contracts.CAUSES[entry.name]
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", cause.code)
+    assert cause.hint.endswith(".")
+
+
+def test_causes_name_no_error_that_is_not_there() -> None:
+    known = {entry.name for _, entry in abi_entries("error")} | {"Error", "Panic"}
+    assert set(halle_contracts.CAUSES) == known
+    assert halle_contracts.cause_of("Escrow", b"\1\2\3\4").code == halle_contracts.UNKNOWN[0]
 
 
 @pytest.mark.parametrize(

@@ -245,14 +245,18 @@ def reverted(error: RpcError, contract: str | None) -> RpcError | Refused:
 
 
 def refusal(revert_data: bytes, contract: str | None, text: str = "execution reverted") -> Refused:
-    """Return the error for what a contract reverted with. Shape: facts `reason`, `args`."""
-    reason, args = halle_contracts.decode_revert(contract or "Escrow", revert_data) if revert_data else ("", {})
+    """Return the error for what a contract reverted with.
+
+    Shape: facts `reason` and `args` as in Solidity, `cause` our code of that reason ("" when nothing was told).
+    """
+    found = halle_contracts.cause_of(contract or "Escrow", revert_data) if revert_data else None
     return Refused(
-        f"The contract refused: {reason or text}.",
+        f"The contract refused: {found.name if found else text}.",
         code="reverted",
-        hint="See the order's state and deadlines.",
-        reason=reason,
-        args=args,
+        hint=found.hint if found else halle_contracts.UNKNOWN[1],
+        reason=found.name if found else "",
+        cause=found.code if found else "",
+        args=(found.args if found else None) or {},
     )
 
 

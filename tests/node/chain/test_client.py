@@ -59,6 +59,8 @@ async def test_call_names_the_contracts_own_error(client: ChainClient) -> None:
         await client.call("Escrow", "withdraw", b"\x01" * 20, b"\x01" * 20)
     assert caught.value.code == "reverted"
     assert caught.value.facts["reason"] == "NothingToWithdraw"
+    assert caught.value.facts["cause"] == "nothing-to-withdraw"
+    assert "no credit" in caught.value.hint
 
 
 async def test_unknown_transaction_has_no_receipt(client: ChainClient) -> None:
