@@ -35,6 +35,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/build.py --check
+	$(BIN)/python docs/contract_tables.py --check
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/bench $(ARGS)
@@ -47,6 +48,7 @@ abi: contracts/node_modules/.installed
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/build.py
+	$(BIN)/python docs/contract_tables.py
 
 # What only the tests need and pip cannot bring. Each is optional unless HALLE_REQUIRE=all.
 tools: $(VENV)/.installed-dev
