@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -55,6 +56,7 @@ class ReaderGone(Exception):
 
 def run() -> None:
     """Run the command line and exit the process; never shows a traceback to a person."""
+    sys.unraisablehook = hear_interrupt
     try:
         status = _obey()
         sys.stdout.flush()
@@ -68,6 +70,14 @@ def run() -> None:
     # Nothing is left to do that another Ctrl-C could harm: from here on it just ends the process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(status)
+
+
+def hear_interrupt(lost: sys.UnraisableHookArgs) -> None:
+    """Repeat a Ctrl-C that fell into a destructor or a callback of the import system, where Python drops it."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _obey() -> int:

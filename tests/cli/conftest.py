@@ -91,12 +91,13 @@ def run(*arguments: str | Path, env: dict[str, str] | None = None) -> Answer:
 @contextmanager
 def _as_found() -> Iterator[None]:
     """Put back what a command changes in its process and the end of a process would undo."""
-    interrupt, root = signal.getsignal(signal.SIGINT), logging.getLogger()
+    interrupt, unraisable, root = signal.getsignal(signal.SIGINT), sys.unraisablehook, logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, interrupt)
+        sys.unraisablehook = unraisable
         root.handlers[:], root.level = handlers, level
 
 

@@ -220,6 +220,22 @@ def test_colour_is_left_out_when_asked(home: Path) -> None:
     assert b"\x1b[3" not in says(NO_COLOR="1")
 
 
+def test_interrupt_is_heard_where_python_drops_it() -> None:
+    script = """
+import sys, time, halle_cli.main
+sys.unraisablehook = halle_cli.main.hear_interrupt
+class Falls:
+    def __del__(self): raise KeyboardInterrupt
+try:
+    Falls()
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    assert (done.stdout, done.stderr) == ("heard\n", "")
+
+
 def test_commands_survive_a_terminal_without_our_letters(shell: Halle, home: Path) -> None:
     told = shell("--home", home, "doctor", env={"PYTHONIOENCODING": "ascii"})
     assert told.status == 0

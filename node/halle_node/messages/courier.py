@@ -69,7 +69,9 @@ class Courier:
                 self._wake.clear()
                 wait_s = await self._round()
                 try:
-                    await asyncio.wait_for(self._wake.wait(), wait_s)
+                    # Not `wait_for`, which may lose a cancellation (Python 3.11): the node would never close.
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
         finally:
