@@ -42,7 +42,7 @@ from halle_protocol.order_table import ACTIONS, Role, Status
 from halle_protocol.signing import sign
 from halle_protocol.terms import Terms, settlement_digest
 
-SEQUENCES, STEPS, SLOTS = 60, 30, 2
+SEQUENCES, STEPS, SLOTS = 80, 30, 2
 PARCEL = b"\x9a" * 32
 Arguments = Callable[["Case", Role], tuple[object, ...]]
 
@@ -347,7 +347,7 @@ class Run:
                 assert self.market.balance(token, account) == share
 
 
-# Not shrunk: a sequence takes a quarter of a second, and shrinking thousands of them takes longer than reading one.
+# Not shrunk: a sequence takes a tenth of a second or more, and shrinking thousands of them takes longer than reading one.
 @settings(
     max_examples=SEQUENCES,
     deadline=None,
