@@ -59,6 +59,11 @@ CAUSES: Final[dict[str, tuple[str, str]]] = {
     "ERC721InvalidReceiver": _TRANSFER,
     "ERC721InvalidSender": _TRANSFER,
     "ERC721NonexistentToken": ("certificate-unknown", "There is no such certificate."),
+    # a court as an arbiter
+    "AlreadyAsked": ("court-already-asked", "The court has the case; wait for its ruling."),
+    "NotDue": ("court-not-due", "The order does not wait for this arbiter; look at it again."),
+    "NotRuling": ("court-no-ruling", "Wait until the court has ruled; each ruling is carried out once."),
+    "WrongOrder": ("court-wrong-order", "Give the terms and the buyer of the case's own order."),
     # tokens (the test token's; most real ones are built of the same parts)
     "ERC20InsufficientAllowance": ("token-allowance", "Allow the escrow to take the amount, then try again."),
     "ERC20InsufficientBalance": ("token-balance", "Get more of the token, then try again."),

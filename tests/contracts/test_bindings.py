@@ -15,6 +15,7 @@ from pyrevm import EVM, AccountInfo, CfgEnv, Env
 
 import halle_contracts
 from contracts.evm_market import BUYER, CHAIN_ID, MERCHANT, NATIVE, STRANGER, Market, text
+from contracts.npm_tools import CONTRACTS
 from halle_contracts.codec import Entry, _entries
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 from halle_protocol.keys import keccak256
@@ -116,7 +117,9 @@ def test_every_error_decodes_and_has_a_code_of_ours(contract: str, entry: Entry)
 
 
 def test_causes_name_no_error_that_is_not_there() -> None:
-    known = {entry.name for _, entry in abi_entries("error")} | {"Error", "Panic"}
+    sources = "".join(path.read_text(encoding="utf-8") for path in (CONTRACTS / "src").rglob("*.sol"))
+    declared = set(re.findall(r"^ *error (\w+)\(", sources, re.MULTILINE))
+    known = {entry.name for _, entry in abi_entries("error")} | declared | {"Error", "Panic"}
     assert set(halle_contracts.CAUSES) == known
     assert halle_contracts.cause_of("Escrow", b"\1\2\3\4").code == halle_contracts.UNKNOWN[0]
 
