@@ -49,6 +49,9 @@ abstract contract Till is ITill {
         _entered = 1;
     }
 
+    // Every caller passes `msg.sender` as `from`; the payable entries are in the contracts that inherit this.
+    // slither-disable-start arbitrary-send-erc20,msg-value-in-nonpayable
+
     /// @dev Takes exactly `amount`; a token that delivers less (fee-on-transfer) or more is refused.
     function _takeIn(address token, address from, uint256 amount) internal {
         uint256 coins = token == address(0) ? amount : 0;
@@ -58,6 +61,8 @@ abstract contract Till is ITill {
         IERC20(token).safeTransferFrom(from, address(this), amount);
         _checkReceived(token, before, amount);
     }
+
+    // slither-disable-end arbitrary-send-erc20,msg-value-in-nonpayable
 
     function _checkReceived(address token, uint256 before, uint256 amount) internal view {
         uint256 balance = IERC20(token).balanceOf(address(this));

@@ -318,4 +318,27 @@ contract EscrowTreeTest is Hall {
         vm.expectRevert(IEscrow.LengthMismatch.selector);
         escrow.claimMany(ts, new address[](7));
     }
+
+    function test_claimMany_AtTheDeadline_SkipsTheOrder() external {
+        (Terms[] memory ts, address[] memory buyers) = (new Terms[](1), new address[](1));
+        (ts[0], buyers[0]) = (_in(Status.Shipped, false), buyer);
+        vm.warp(deadlineOf(ts[0]));
+        assert(escrow.claimMany(ts, buyers) == 0 && statusOf(ts[0]) == Status.Shipped);
+        vm.warp(block.timestamp + 1);
+        assert(escrow.claimMany(ts, buyers) == 1);
+    }
+
+    function test_fund_GivenTheEscrowAsAParty_RevertsNamingTheField() external {
+        string[4] memory fields = ["merchant", "buyer", "arbiter", "backupArbiter"];
+        for (uint256 i = 0; i < 4; ++i) {
+            Terms memory t = newTerms(100);
+            if (i == 0) t.merchant = address(escrow);
+            if (i == 1) t.buyer = address(escrow);
+            if (i == 2) t.arbiter = address(escrow);
+            if (i == 3) t.backupArbiter = address(escrow);
+            vm.prank(buyer);
+            vm.expectRevert(abi.encodeWithSelector(IEscrow.BadTerms.selector, fields[i]));
+            escrow.fund(t, "");
+        }
+    }
 }

@@ -55,6 +55,8 @@ contract HostileTest is Hall {
         escrow.release{gas: 3_000_000}(t, buyer, t.amount);
         _nasty.setMode(0);
         assert(escrow.credits(address(_nasty), merchant) == t.amount);
+        vm.expectEmit();
+        emit ITill.Withdrawn(address(_nasty), merchant, address(0xE15E), t.amount);
         vm.prank(merchant);
         assert(escrow.withdraw(address(_nasty), address(0xE15E)) == t.amount);
         assert(_nasty.balanceOf(address(0xE15E)) == t.amount && escrow.credits(address(_nasty), merchant) == 0);
