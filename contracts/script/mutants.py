@@ -1,3 +1,4 @@
+# ruff: noqa: S603, S607 - runs the compiler and the tests of this repository
 """Mutation test of the contracts: `python contracts/script/mutants.py --sample 60 --seed 3`.
 
 Each mutant is one small change of one line of the sources, compiled by itself; the pip-only tests run against it. A
@@ -47,7 +48,9 @@ SWAPS = [
     (r" nonReentrant\b", ""),
     (r" paysLast\b", ""),
 ]
-DROPPED = re.compile(r"^\s*(if \(.*\) revert .*;|_require\w+\(.*\);|_pay\(.*\);|_check\w+\(.*\);|emit .*;|_end\(.*\);)$")
+DROPPED = re.compile(
+    r"^\s*(if \(.*\) revert .*;|_require\w+\(.*\);|_pay\(.*\);|_check\w+\(.*\);|emit .*;|_end\(.*\);)$"
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def mutants() -> Iterator[Mutant]:
     """Yield every mutant of every source that ships."""
     for path in sorted((CONTRACTS / "src").glob("*.sol")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if line.strip().startswith(("//", "*", "import", "pragma", "for (", "\"")):
+            if line.strip().startswith(("//", "*", "import", "pragma", "for (", '"')):
                 continue
             if DROPPED.match(line):
                 yield Mutant(path.name, number, line, "")
