@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -48,6 +48,7 @@ MISSING_EXTRA = (
 
 
 STOPPED = 130
+HEARD_AFTER_S = 0.05
 
 
 class ReaderGone(Exception):
@@ -75,7 +76,10 @@ def run() -> None:
 def hear_interrupt(lost: sys.UnraisableHookArgs) -> None:
     """Repeat a Ctrl-C that fell into a destructor or a callback of the import system, where Python drops it."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
-        _thread.interrupt_main()
+        # A moment later, because here too it would be dropped.
+        again = threading.Timer(HEARD_AFTER_S, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
     else:
         sys.__unraisablehook__(lost)
 
