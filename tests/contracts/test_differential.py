@@ -347,7 +347,7 @@ class Run:
                 assert self.market.balance(token, account) == share
 
 
-# Not shrunk: a sequence takes a tenth of a second or more, and shrinking thousands of them takes longer than reading one.
+# Not shrunk: a sequence takes a tenth of a second or more; shrinking thousands takes longer than reading one.
 @settings(
     max_examples=SEQUENCES,
     deadline=None,
