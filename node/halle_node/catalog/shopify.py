@@ -2,6 +2,8 @@
 
 Rule: a blank cell in a present column empties the field, an absent column keeps it; a bad variant costs that
 variant, a bad product costs that product, and every loss is named with its line.
+
+Long because the columns of one dialect are read in one place; other dialects get a file of their own.
 """
 
 from __future__ import annotations

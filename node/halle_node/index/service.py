@@ -2,6 +2,8 @@
 
 Rule: a head is checked in the network's thread, everything behind it in the background; a search never waits for a
 sync. What other people publish is never shown without its signed document being here.
+
+Long because it is the room's one door: most methods are a single call into `ledger`, `sync`, `search` or `reading`.
 """
 
 from __future__ import annotations
