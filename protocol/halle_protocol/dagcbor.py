@@ -85,6 +85,7 @@ def _head(major: int, number: int) -> bytes:
 
 
 def _write(value: object, out: Callable[[bytes], None], depth: int) -> None:
+    # Exact types, so that bool is no int and CID no bytes; the type checker cannot narrow on `kind`.
     kind = type(value)
     if kind is str:
         text = value.encode()  # type: ignore[attr-defined]

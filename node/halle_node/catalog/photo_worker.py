@@ -48,7 +48,7 @@ def prepare(data: bytes) -> tuple[dict[str, int], bytes, bytes]:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Rejected("image-too-large", "The picture has too many pixels.") from None
-    except Exception:
+    except Exception:  # hostile bytes make a decoder raise almost anything; all of it means "no picture"
         raise Rejected("image-format", "The file is no JPEG, PNG or WebP picture.") from None
     width, height = picture.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
@@ -57,7 +57,7 @@ def prepare(data: bytes) -> tuple[dict[str, int], bytes, bytes]:
         full = _upright(picture)
     except MemoryError:
         raise Rejected("image-too-large", "The picture needs too much memory.") from None
-    except Exception as exc:
+    except Exception as exc:  # as above, now while its pixels are read
         raise Rejected("image-damaged", f"The picture cannot be read: {type(exc).__name__}.") from None
     thumb = full.copy()
     thumb.thumbnail((THUMB_SIDE, THUMB_SIDE), Image.Resampling.LANCZOS)

@@ -147,7 +147,7 @@ class IndexService:
                     callback(store)
         except HalleError as exc:
             log.info("Store 0x%s is not in yet: %s", store.hex(), exc.code)
-        except Exception:
+        except Exception:  # the task's top: one store must not end the syncs of all others
             log.warning("A sync failed.", exc_info=True)
         finally:
             gate.release()
