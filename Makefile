@@ -84,4 +84,4 @@ constraints:
 		--extra node --extra build --extra dev -c constraints.txt pyproject.toml -o constraints-dev.txt
 
 clean:
-	rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .tools contracts/node_modules tests/interop/js/node_modules contracts/out contracts/cache .pytest_cache .mypy_cache .ruff_cache

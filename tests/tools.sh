@@ -1,17 +1,37 @@
 #!/bin/sh
-# Get what the tests need beyond Python: the contracts' npm packages and, as root on Debian, Chromium.
+# Get what the tests need beyond Python: npm packages, engines built from Go modules and, as root on Debian, Chromium.
 # Without a tool its tests are skipped by name; with HALLE_REQUIRE=all they fail instead.
 set -u
-if [ ! -e contracts/node_modules/.installed ]; then
+
+# npm_packages FOLDER WHAT
+npm_packages() {
+    [ "$1/node_modules/.installed" -nt "$1/package-lock.json" ] && return
     if command -v npm >/dev/null 2>&1; then
-        echo "Installing the contract tools (npm) …"
-        (cd contracts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) \
-            && touch contracts/node_modules/.installed \
-            || echo "npm could not install the contract tools: contract compilation and forge tests will be skipped."
+        echo "Installing $2 (npm) …"
+        (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null 2>&1) \
+            && touch "$1/node_modules/.installed" \
+            || echo "npm could not install $2: their tests will be skipped."
     else
-        echo "npm is not installed: contract compilation and forge tests will be skipped."
+        echo "npm is not installed: tests with $2 will be skipped."
     fi
-fi
+}
+
+# go_program NAME PACKAGE: build into .tools/bin from the modules that tests/interop/go pins
+go_program() {
+    [ ".tools/bin/$1" -nt tests/interop/go/go.sum ] && return
+    if command -v go >/dev/null 2>&1; then
+        echo "Building $1 (go; some minutes the first time) …"
+        (cd tests/interop/go && go build -trimpath -ldflags='-s -w' -o "../../../.tools/bin/$1" "$2" >/dev/null 2>&1) \
+            && touch ".tools/bin/$1" \
+            || echo "go could not build $1: its tests will be skipped."
+    else
+        echo "go is not installed: tests with $1 will be skipped."
+    fi
+}
+
+npm_packages contracts "the contract tools"
+npm_packages tests/interop/js "the engines of others in JavaScript"
+go_program ipfs github.com/ipfs/kubo/cmd/ipfs
 if ! command -v chromium >/dev/null 2>&1; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "Installing Chromium (apt) …"
