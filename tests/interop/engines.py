@@ -21,7 +21,7 @@ def node_js() -> Path:
     for candidate in (_BUNDLED_NODE, Path(shutil.which("node") or "")):
         if candidate.is_file() and _major(candidate) >= 22:
             return candidate
-    missing("Node.js 22", "install Node.js 22 or newer")
+    return missing("Node.js 22", "install Node.js 22 or newer")
 
 
 def go_program(name: str) -> Path:
