@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 HALLE_REQUIRE ?=
+# Test processes side by side; tests of one file stay together and share what they started.
+JOBS ?= 2
 export HALLE_REQUIRE
 # Keyed accounts, keystores and chains of a developer's own node must never leak into a test.
 unexport HALLE_HOME
@@ -27,7 +29,7 @@ demo: $(VENV)/.installed-node
 	@$(BIN)/halle demo $(ARGS)
 
 test: $(VENV)/.installed-dev tools
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
