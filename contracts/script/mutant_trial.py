@@ -1,0 +1,202 @@
+# ruff: noqa: S603, S607 - runs the compiler and the tests of this repository
+"""How a mutant is tried: compiled by a process that stays, tested in a fork that has everything loaded.
+
+First the pip-only tests; who survives them meets forge. The working tree is never touched: forge works in a copy, and
+the tests read the mutant's bytecode from a copy of the bindings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from mutant_operators import Mutant
+
+CONTRACTS = Path(__file__).resolve().parents[1]
+REPOSITORY = CONTRACTS.parent
+TESTS = REPOSITORY / "tests" / "contracts"
+# Which contracts a source is part of; every other source is part of the escrow alone.
+PART_OF = {
+    "Warranty.sol": ("Warranty",),
+    "Bonds.sol": ("Warranty",),
+    "DeliveryTracking.sol": ("DeliveryTracking",),
+    "Till.sol": ("Escrow", "Warranty", "ArbiterERC792"),
+    "Signed.sol": ("Escrow", "Warranty", "DeliveryTracking"),
+    "ArbiterERC792.sol": ("ArbiterERC792",),
+}
+CONTRACT_NAMES = ("Escrow", "Warranty", "DeliveryTracking", "ArbiterERC792")
+# Quick and direct tests first, random sequences last: the first failure ends a trial.
+SUITES = {
+    "DeliveryTracking": ("test_tracking", "test_tracking_model"),
+    "Warranty": ("test_warranty", "test_warranty_model"),
+    "Escrow": (
+        *("test_escrow_funding", "test_escrow_delivery", "test_escrow_ends", "test_escrow_attacks"),
+        *("test_escrow_model", "test_differential"),
+    ),
+}
+# The laws' campaigns take minutes and are left out here; the same laws are in the Python models.
+FORGE_FILES = {
+    "Escrow": "{Escrow.t,Escrow.tree,Hostile}",
+    "Warranty": "{Warranty,Hostile}",
+    "DeliveryTracking": "{DeliveryTracking}",
+    "ArbiterERC792": "{ArbiterERC792}",
+}
+TRIAL_SECONDS = 240
+FORGE_SECONDS = 900
+
+
+class Compiler:
+    """One process of the npm compiler; `ask` returns at once, `answer` waits for the oldest question."""
+
+    def __init__(self) -> None:
+        command = ["node", str(CONTRACTS / "script" / "compile.mjs"), "--serve"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, file: str, content: str, want: tuple[str, ...] = ()) -> None:
+        request = {"path": f"src/{file}", "content": content, "want": want or parts(file)}
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> dict[str, str]:
+        """Return the creation bytecode of every contract the file is part of; empty when it does not compile."""
+        assert self._process.stdout is not None
+        found: dict[str, str] = json.loads(self._process.stdout.readline())
+        return found
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def parts(file: str) -> tuple[str, ...]:
+    """Return the contracts a source is part of."""
+    return PART_OF.get(file, ("Escrow",))
+
+
+class PipTests:
+    """The pip-only tests, run in forks against whatever bytecode they are given."""
+
+    def __init__(self, place: Path) -> None:
+        self._output = place / "pytest.txt"
+        self._artifacts = place / "bindings" / "halle_contracts" / "artifacts"
+        shutil.copytree(CONTRACTS / "halle_contracts", self._artifacts.parent)
+        sys.path[:0] = [str(place / "bindings"), str(REPOSITORY / "tests")]
+        for module in ("pytest", "hypothesis.stateful", "pyrevm", "eth_abi.abi", "coincurve", "contracts.evm_market"):
+            importlib.import_module(module)
+
+    def failure(self, bytecode: dict[str, str]) -> str | None:
+        """Return the first test that fails against these contracts, or None."""
+        kept = {name: (self._artifacts / f"{name}.json").read_text() for name in bytecode if name in SUITES}
+        files = [TESTS / f"{suite}.py" for name in kept for suite in SUITES[name]]
+        chosen = [str(path) for path in files if path.exists()]
+        if not chosen:
+            return None
+        try:
+            for name, text in kept.items():
+                changed = json.dumps(json.loads(text) | {"bytecode": bytecode[name]})
+                (self._artifacts / f"{name}.json").write_text(changed)
+            return self._run(chosen)
+        finally:
+            for name, text in kept.items():
+                (self._artifacts / f"{name}.json").write_text(text)
+
+    def _run(self, files: list[str]) -> str | None:
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(self._be_pytest(files))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(99)
+        status = _wait(child, TRIAL_SECONDS)
+        if status == 0:
+            return None
+        found = re.findall(r"^(?:FAILED|ERROR) \S*?(\w+\.py\S*)", self._output.read_text(errors="replace"), re.M)
+        if status is None or found:
+            return str(found[0]) if found else "timeout"
+        raise RuntimeError(f"pytest did not run:\n{self._output.read_text(errors='replace')[-2_000:]}")
+
+    def _be_pytest(self, files: list[str]) -> int:
+        import pytest
+        from hypothesis import HealthCheck, Phase, settings
+
+        os.chdir(REPOSITORY)
+        with self._output.open("wb") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        # The same examples for every mutant, none remembered from another; what fails need not be made small.
+        phases, quiet = (Phase.explicit, Phase.generate), list(HealthCheck)
+        settings.register_profile("mutants", database=None, derandomize=True, phases=phases, suppress_health_check=quiet)
+        settings.load_profile("mutants")
+        loaded = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        code = pytest.main(["-x", "-p", "no:cacheprovider", "--tb=no", "-rfE", *loaded, *files])
+        sys.stdout.flush()
+        return int(code)
+
+
+def _wait(child: int, seconds: float) -> int | None:
+    """Return the child's exit status; None when it had to be killed."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+class Forge:
+    """The Solidity tests without the invariant campaigns, in a copy of the contracts."""
+
+    def __init__(self, place: Path) -> None:
+        self._contracts = place / "contracts"
+        for folder in ("src", "test", "script"):
+            shutil.copytree(CONTRACTS / folder, self._contracts / folder)
+        shutil.copy(CONTRACTS / "foundry.toml", self._contracts)
+        (self._contracts / "node_modules").symlink_to(CONTRACTS / "node_modules")
+
+    def failure(self, mutant: Mutant) -> str | None:
+        """Return the first test that fails, or None."""
+        path = self._contracts / "src" / mutant.file
+        kept = path.read_text()
+        try:
+            path.write_text(mutant.source())
+            return next(filter(None, map(self._run, parts(mutant.file))), None)
+        finally:
+            path.write_text(kept)
+
+    def _run(self, contract: str) -> str | None:
+        command = [str(_forge()), "test", "--fuzz-seed", "0x1", "--fuzz-runs", "64"]
+        command += ["--match-path", f"test/{FORGE_FILES[contract]}*.t.sol"]
+        command += ["--no-match-path", "test/*{invariant,symbolic}*"]
+        run: dict[str, Any] = {"cwd": self._contracts, "capture_output": True, "text": True, "check": False}
+        done = subprocess.run(command, timeout=FORGE_SECONDS, **run)
+        if done.returncode == 0:
+            return None
+        found = re.findall(r"\[FAIL.*?\] (\w+)\(", done.stdout)
+        if not found:
+            raise RuntimeError(f"forge did not run:\n{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}")
+        return f"forge {found[0]}"
+
+
+def _forge() -> Path:
+    """The npm wrapper hides a failing exit code: the native binary is called."""
+    found = sorted((CONTRACTS / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge*"))
+    if not found:
+        raise SystemExit("forge is not installed: run `npm ci --ignore-scripts` in contracts/")
+    return found[0]
