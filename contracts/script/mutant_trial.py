@@ -1,4 +1,4 @@
-# ruff: noqa: S603, S607 - runs the compiler and the tests of this repository
+# ruff: noqa: S603 - runs the compiler and the tests of this repository
 """How a mutant is tried: compiled by a process that stays, tested in a fork that has everything loaded.
 
 First the pip-only tests; who survives them meets forge. The working tree is never touched: forge works in a copy, and
@@ -62,14 +62,15 @@ class Compiler:
         command = ["node", str(CONTRACTS / "script" / "compile.mjs"), "--serve"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def ask(self, file: str, content: str, want: tuple[str, ...] = ()) -> None:
-        request = {"path": f"src/{file}", "content": content, "want": want or parts(file)}
+    def ask(self, file: str, content: str, want: tuple[str, ...], *, quick: bool = True) -> None:
+        """Ask for contracts with one changed file: as they ship, or quickly, for tests that do not look at gas."""
+        request = {"path": f"src/{file}", "content": content, "want": want, "quick": quick}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, str]:
-        """Return the creation bytecode of every contract the file is part of; empty when it does not compile."""
+        """Return the creation bytecode by name; empty when it does not compile."""
         assert self._process.stdout is not None
         found: dict[str, str] = json.loads(self._process.stdout.readline())
         return found
@@ -139,7 +140,8 @@ class PipTests:
             os.dup2(output.fileno(), 2)
         # The same examples for every mutant, none remembered from another; what fails need not be made small.
         phases, quiet = (Phase.explicit, Phase.generate), list(HealthCheck)
-        settings.register_profile("mutants", database=None, derandomize=True, phases=phases, suppress_health_check=quiet)
+        fixed = settings(database=None, derandomize=True, phases=phases, suppress_health_check=quiet)
+        settings.register_profile("mutants", fixed)
         settings.load_profile("mutants")
         loaded = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         code = pytest.main(["-x", "-p", "no:cacheprovider", "--tb=no", "-rfE", *loaded, *files])

@@ -35,42 +35,68 @@ class Trials:
         self._compiler = Compiler()
         self._tests = PipTests(place)
         self._forge = Forge(place) if forge else None
-        self._compiler.ask("Escrow.sol", (SOURCES / "Escrow.sol").read_text("utf-8"), CONTRACT_NAMES)
-        self._unchanged = self._compiler.answer()
+        self._late: list[Mutant] = []
+        self._unchanged = self._made(quick=False)
+
+    def _made(self, *, quick: bool) -> dict[str, str]:
+        """Return every contract without any change."""
+        found: dict[str, str] = {}
+        for name in CONTRACT_NAMES:
+            source = (SOURCES / f"{name}.sol").read_text("utf-8")
+            self._compiler.ask(f"{name}.sol", source, (name,), quick=quick)
+            found |= self._compiler.answer()
+        return found
 
     def check_baseline(self, chosen: list[Mutant]) -> None:
         """Every test must pass against the contracts as they are, or each mutant would seem killed."""
         names = {name for mutant in chosen for name in parts(mutant.file)}
-        failed = self._tests.failure({name: self._unchanged[name] for name in names})
+        quick = self._made(quick=True)
+        failed = self._tests.failure({name: quick[name] for name in names})
         if failed:
             raise SystemExit(f"The tests fail without any mutant: {failed}")
 
     def run(self, chosen: list[Mutant]) -> None:
         """Try each; while one is tested the next is compiled."""
+        self._late = [mutant for mutant in chosen if self.verdicts.get(str(mutant), ("", ""))[0] == "survived"]
         waiting = [mutant for mutant in chosen if str(mutant) not in self.verdicts]
-        for mutant in waiting[:1]:
-            self._compiler.ask(mutant.file, mutant.source())
+        self._ask(waiting[:1])
         for at, mutant in enumerate(waiting, 1):
             made = self._compiler.answer()
-            for later in waiting[at : at + 1]:
-                self._compiler.ask(later.file, later.source())
+            self._ask(waiting[at : at + 1])
             verdict, by = self._judge(mutant, made)
-            self.verdicts[str(mutant)] = (verdict, by)
-            with self._results.open("a") as file:
-                file.write(json.dumps({"mutant": str(mutant), "verdict": verdict, "by": by}) + "\n")
+            self._note(mutant, verdict, by)
             if verdict == "survived" or at % 25 == 0:
                 print(f"{at}/{len(waiting)} {verdict}: {mutant}", flush=True)
+
+    def _note(self, mutant: Mutant, verdict: str, by: str) -> None:
+        """The last line about a mutant counts."""
+        self.verdicts[str(mutant)] = (verdict, by)
+        with self._results.open("a") as file:
+            file.write(json.dumps({"mutant": str(mutant), "verdict": verdict, "by": by}) + "\n")
+
+    def _ask(self, coming: list[Mutant], *, quick: bool = True) -> None:
+        for mutant in coming:
+            self._compiler.ask(mutant.file, mutant.source(), parts(mutant.file), quick=quick)
 
     def _judge(self, mutant: Mutant, made: dict[str, str]) -> tuple[str, str]:
         if not made:
             return "invalid", "compiler"
-        changed = {name: code for name, code in made.items() if code != self._unchanged[name]}
-        if not changed:
-            return "equivalent", "same bytecode"
-        by = self._tests.failure(changed)
-        if by is None and self._forge:
-            by = self._forge.failure(mutant)
-        return ("killed", by) if by else ("survived", "")
+        by = self._tests.failure(made)
+        if by:
+            return "killed", by
+        self._late.append(mutant)
+        return "survived", ""
+
+    def look_again(self) -> None:
+        """What survived the quick tests is compiled as it ships, and meets forge unless its bytecode is the same."""
+        for mutant in self._late:
+            self._ask([mutant], quick=False)
+            made = self._compiler.answer()
+            if all(code == self._unchanged[name] for name, code in made.items()):
+                self._note(mutant, "equivalent", "same bytecode")
+            elif by := self._forge and self._forge.failure(mutant):
+                self._note(mutant, "killed", by)
+            print(f"{self.verdicts[str(mutant)][0]}: {mutant}", flush=True)
 
     def close(self) -> None:
         self._compiler.close()
@@ -127,6 +153,7 @@ def main() -> int:
         trials = Trials(options.results or Path(place) / "results", Path(place), forge=not options.pip_only)
         trials.check_baseline(chosen)
         trials.run(chosen)
+        trials.look_again()
         trials.close()
     score = Counter(trials.verdicts[str(mutant)][0] for mutant in chosen)
     print(", ".join(f"{count} {verdict}" for verdict, count in sorted(score.items())))
