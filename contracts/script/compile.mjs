@@ -20,8 +20,9 @@ const SETTINGS = {
   viaIR: false,
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
-const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "TestToken"];
-const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount", "ProxiedToken", "ProxyToken"];
+const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "SignatureValidator", "TestToken"];
+const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount", "ProxiedToken", "ProxyToken", "AuthorisingToken",
+  "AccountFactory"];
 
 function solidityFiles(folder) {
   return readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })

@@ -38,10 +38,10 @@ CONTRACT_NAMES = ("Escrow", "Warranty", "DeliveryTracking", "ArbiterERC792")
 # Quick and direct tests first, random sequences last: the first failure ends a trial.
 SUITES = {
     "DeliveryTracking": ("test_tracking", "test_tracking_model"),
-    "Warranty": ("test_warranty", "test_warranty_model"),
+    "Warranty": ("test_warranty", "test_warranty_edges", "test_warranty_model"),
     "Escrow": (
         *("test_escrow_funding", "test_escrow_delivery", "test_escrow_ends", "test_escrow_attacks"),
-        *("test_escrow_model", "test_differential"),
+        *("test_escrow_edges", "test_escrow_model", "test_differential"),
     ),
 }
 # The laws' campaigns take minutes and are left out here; the same laws are in the Python models.

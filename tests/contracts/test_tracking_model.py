@@ -125,7 +125,7 @@ class TrackingModel(RuleBasedStateMachine):
         return self.paper(self.said(carrier, parcel, status, offset), self.market.now + life, signer or carrier)
 
     def paper(self, said: Said, deadline: int, by: Account) -> Paper:
-        words = (said.carrier, said.parcel, word(status), word(said.at), said.detail, word(deadline))
+        words = (said.carrier, said.parcel, word(said.status), word(said.at), said.detail, word(deadline))
         struct = keccak256(keccak256(TYPE) + b"".join(part.rjust(32, b"\0") for part in words))
         sig = sign(by.private, keccak256(b"\x19\x01" + self.domain + struct))
         return Paper(said, deadline, sig, by.address == said.carrier)
