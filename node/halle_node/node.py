@@ -123,9 +123,12 @@ class Node:
             self.clock,
             own_store=self.keys.store_address,
             verify_review=ReviewJudge(self.db, self.chain),
+            grant_judge=self.chain.accounts,
         )
         self._closing.push_async_callback(self.index.close)
-        self.messages = MessageService(self.db, self.keys, self.network, self.clock)
+        self.messages = MessageService(
+            self.db, self.keys, self.network, self.clock, confirm_grant=self.chain.accounts.confirm
+        )
         # A store that has news is up again, perhaps at another address: what waits for it goes out now.
         self.index.subscribe(self.messages.hasten)
         self.trade = TradeService(

@@ -24,6 +24,7 @@ from halle_node.config import Config, paths
 from halle_node.db import Database
 from halle_node.db.schema import index as tables
 from halle_node.index import reading, writing
+from halle_node.index.contract_stores import ContractStores, GrantJudge
 from halle_node.index.ledger import Admission, Ledger, Standing
 from halle_node.index.reading import Shelf
 from halle_node.index.search import FACETS, Found, IndexBroken, SearchIndex
@@ -65,6 +66,7 @@ class IndexService:
         *,
         own_store: bytes = b"",
         verify_review: VerifyReview | None = None,
+        grant_judge: GrantJudge | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
@@ -73,6 +75,7 @@ class IndexService:
         self.own_store = own_store
         self._verify_review = verify_review
         self._ledger = Ledger()
+        self._contract_stores = ContractStores(grant_judge)
         self._admission = Admission(monotonic, config.unknown_stores)
         self._trusted: set[bytes] = {own_store} - {b""}
         self._sync = StoreSync(
@@ -110,6 +113,7 @@ class IndexService:
             tasks.create_task(self._sync_forever(tasks))
             tasks.create_task(self._commit_forever())
             tasks.create_task(self._retry_forever())
+            tasks.create_task(self._contract_stores.run(self.on_head))
 
     async def close(self) -> None:
         """Let go of the search index; end `run` first."""
@@ -188,7 +192,7 @@ class IndexService:
             standing = self._ledger.standing(head)
             if standing in (Standing.KNOWN, Standing.OLD):
                 return Verdict.IGNORE
-            head.verify(grant, min_sequence=self._ledger.min_grant_sequence(head.store))
+            confirmed = self._contract_stores.check(head, grant, self._ledger.min_grant_sequence(head.store))
         except ProtocolError:
             return Verdict.REJECT
         now = self._clock()
@@ -196,11 +200,13 @@ class IndexService:
             return Verdict.IGNORE  # a clock may be wrong, ours too
         known = head.store in self._trusted or self._ledger.knows(head.store)
         admitted = self._admission.admit(head.store, known=known, population=len(self._ledger))
-        return Verdict.ACCEPT if admitted else Verdict.IGNORE
+        if admitted and not confirmed:
+            self._contract_stores.ask_later(frame, from_peer)  # a chain cannot be waited for here
+        return Verdict.ACCEPT if admitted and confirmed else Verdict.IGNORE
 
     async def on_head(self, frame: bytes, from_peer: str) -> None:
         """Keep a head and have its documents fetched in the background."""
-        with contextlib.suppress(ProtocolError):
+        with contextlib.suppress(ProtocolError), self._contract_stores.keeping(frame, from_peer):
             if await self._take_head(frame, from_peer) is Standing.NEW:
                 self._enqueue(Announcement.decode(frame).open()[0].store)
 
@@ -217,7 +223,8 @@ class IndexService:
     async def ingest_head(self, frame: bytes, from_peer: str = "") -> bool:
         """Take a head and wait for its documents; True when all of them are in.
 
-        Raises: RemoteProtocolError for a bad head or catalog, Unavailable("block-missing").
+        Raises: RemoteProtocolError for a bad head or catalog; Unavailable("block-missing"), or of the chain when the
+        store is a contract account.
         """
         await self._take_head(frame, from_peer)
         return await self._sync.bring_in(Announcement.decode(frame).open()[0].store)
@@ -225,8 +232,8 @@ class IndexService:
     async def _take_head(self, frame: bytes, from_peer: str) -> Standing:
         announcement = Announcement.decode(frame)
         head, grant = announcement.open()
-        head.verify(grant, self._clock(), min_sequence=self._ledger.min_grant_sequence(head.store))
         standing = self._ledger.standing(head)
+        await self._contract_stores.verify(head, grant, self._clock(), self._ledger.min_grant_sequence(head.store))
         if standing is Standing.NEW:
             await self._db.write(
                 lambda connection: writing.write_head(connection, head, frame, from_peer, self._clock())

@@ -129,6 +129,7 @@ class StoreSync:
             diff = await asyncio.to_thread(self._with_vanished, target.store, diff)
         wanted = _in_room(diff, target.room)
         head, grant = Announcement.decode(target.frame).open()
+        grant = None if grant is None else grant.confirm()  # a head is only kept once its grant was checked
         reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
         gone = [key for key, (_, after) in diff.changed.items() if after is None]
         batches = list(_batches(wanted, WRITE_DOCUMENTS))

@@ -59,7 +59,7 @@ class NetworkConfig:
     target_peers: int = 8
     max_connections: int = 200
     max_streams_per_peer: int = 64
-    max_frame_bytes: int = 1024
+    max_frame_bytes: int = 2048
     max_envelope_bytes: int = 256 * 1024
     heads_per_minute: int = 12_000
     messages_per_minute: int = 300
