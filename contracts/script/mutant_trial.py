@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,12 @@ PART_OF = {
     "Till.sol": ("Escrow", "Warranty", "ArbiterERC792"),
     "Signed.sol": ("Escrow", "Warranty", "DeliveryTracking"),
     "ArbiterERC792.sol": ("ArbiterERC792",),
+    "SignatureValidator.sol": ("SignatureValidator",),
 }
-CONTRACT_NAMES = ("Escrow", "Warranty", "DeliveryTracking", "ArbiterERC792")
+CONTRACT_NAMES = ("Escrow", "Warranty", "DeliveryTracking", "ArbiterERC792", "SignatureValidator")
 # Quick and direct tests first, random sequences last: the first failure ends a trial.
 SUITES = {
+    "SignatureValidator": ("test_signature_validator",),
     "DeliveryTracking": ("test_tracking", "test_tracking_model"),
     "Warranty": ("test_warranty", "test_warranty_edges", "test_warranty_model"),
     "Escrow": (
@@ -44,6 +47,7 @@ SUITES = {
         *("test_escrow_edges", "test_escrow_model", "test_differential"),
     ),
 }
+RANDOM = ("test_tracking_model", "test_warranty_model", "test_escrow_model", "test_differential")
 # The laws' campaigns take minutes and are left out here; the same laws are in the Python models.
 FORGE_FILES = {
     "Escrow": "{Escrow.t,Escrow.tree,Hostile}",
@@ -87,66 +91,89 @@ def parts(file: str) -> tuple[str, ...]:
 
 
 class PipTests:
-    """The pip-only tests, run in forks against whatever bytecode they are given."""
+    """The pip-only tests: collected once, then run in a fork against whatever bytecode they are given.
 
-    def __init__(self, place: Path) -> None:
-        self._output = place / "pytest.txt"
+    It is a pytest plugin: `serve` lets pytest collect, and does its work where pytest would run the tests.
+    """
+
+    def __init__(self, place: Path, *, quick: bool = False) -> None:
+        left_out = RANDOM if quick else ()
+        self._suites = {name: [s for s in suites if s not in left_out] for name, suites in SUITES.items()}
+        self._told = place / "failed"
         self._artifacts = place / "bindings" / "halle_contracts" / "artifacts"
         shutil.copytree(CONTRACTS / "halle_contracts", self._artifacts.parent)
         sys.path[:0] = [str(place / "bindings"), str(REPOSITORY / "tests")]
-        for module in ("pytest", "hypothesis.stateful", "pyrevm", "eth_abi.abi", "coincurve", "contracts.evm_market"):
-            importlib.import_module(module)
+        self._items: list[Any] = []
+        self._work: Callable[[], None] | None = None
 
-    def failure(self, bytecode: dict[str, str]) -> str | None:
-        """Return the first test that fails against these contracts, or None."""
-        kept = {name: (self._artifacts / f"{name}.json").read_text() for name in bytecode if name in SUITES}
-        files = [TESTS / f"{suite}.py" for name in kept for suite in SUITES[name]]
-        chosen = [str(path) for path in files if path.exists()]
-        if not chosen:
-            return None
-        try:
-            for name, text in kept.items():
-                changed = json.dumps(json.loads(text) | {"bytecode": bytecode[name]})
-                (self._artifacts / f"{name}.json").write_text(changed)
-            return self._run(chosen)
-        finally:
-            for name, text in kept.items():
-                (self._artifacts / f"{name}.json").write_text(text)
-
-    def _run(self, files: list[str]) -> str | None:
-        child = os.fork()
-        if child == 0:
-            try:
-                os._exit(self._be_pytest(files))
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(99)
-        status = _wait(child, TRIAL_SECONDS)
-        if status == 0:
-            return None
-        found = re.findall(r"^(?:FAILED|ERROR) \S*?(\w+\.py\S*)", self._output.read_text(errors="replace"), re.M)
-        if status is None or found:
-            return str(found[0]) if found else "timeout"
-        raise RuntimeError(f"pytest did not run:\n{self._output.read_text(errors='replace')[-2_000:]}")
-
-    def _be_pytest(self, files: list[str]) -> int:
+    def serve(self, work: Callable[[], None]) -> None:
+        """Do `work`, which may ask for `failure` as often as it likes."""
         import pytest
         from hypothesis import HealthCheck, Phase, settings
 
-        os.chdir(REPOSITORY)
-        with self._output.open("wb") as output:
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
         # The same examples for every mutant, none remembered from another; what fails need not be made small.
         phases, quiet = (Phase.explicit, Phase.generate), list(HealthCheck)
         fixed = settings(database=None, derandomize=True, phases=phases, suppress_health_check=quiet)
         settings.register_profile("mutants", fixed)
         settings.load_profile("mutants")
-        loaded = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-        code = pytest.main(["-x", "-p", "no:cacheprovider", "--tb=no", "-rfE", *loaded, *files])
-        sys.stdout.flush()
-        return int(code)
+        os.chdir(REPOSITORY)
+        self._work = work
+        names = dict.fromkeys(name for suite in self._suites.values() for name in suite)
+        files = [str(TESTS / f"{name}.py") for name in names]
+        rewritten = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        options = ["-x", "-s", "-p", "no:cacheprovider", "-q", "--no-header", *rewritten]
+        if pytest.main([*options, *files], plugins=[self]) not in (0, 5):
+            raise RuntimeError("pytest could not collect the tests")
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        self._items = list(session.items)
+        assert self._work is not None
+        self._work()
+        return True
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """In the fork: the first failure is all that is wanted."""
+        if report.failed:
+            self._told.write_text(report.nodeid.rpartition("/")[2])
+            os._exit(1)
+
+    def failure(self, bytecode: dict[str, str]) -> str | None:
+        """Return the first test that fails against these contracts, or None."""
+        suites = [f"{name}.py" for contract in bytecode for name in self._suites.get(contract, ())]
+        chosen = [item for name in suites for item in self._items if item.path.name == name]
+        self._told.unlink(missing_ok=True)
+        kept = {name: (self._artifacts / f"{name}.json").read_text() for name in bytecode if name in SUITES}
+        try:
+            for name, text in kept.items():
+                changed = json.dumps(json.loads(text) | {"bytecode": bytecode[name]})
+                (self._artifacts / f"{name}.json").write_text(changed)
+            return self._fork(chosen)
+        finally:
+            for name, text in kept.items():
+                (self._artifacts / f"{name}.json").write_text(text)
+
+    def _fork(self, chosen: list[Any]) -> str | None:
+        child = os.fork()
+        if child == 0:
+            try:
+                self._run(chosen)
+                os._exit(0)
+            except BaseException:
+                self._told.write_text(traceback.format_exc(limit=-3))
+            finally:
+                os._exit(2)
+        status = _wait(child, TRIAL_SECONDS)
+        if status is None:
+            return "timeout"
+        return None if status == 0 else self._told.read_text()
+
+    def _run(self, chosen: list[Any]) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        importlib.import_module("halle_contracts.artifacts").artifact.cache_clear()
+        for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
 def _wait(child: int, seconds: float) -> int | None:
@@ -178,7 +205,7 @@ class Forge:
         kept = path.read_text()
         try:
             path.write_text(mutant.source())
-            return next(filter(None, map(self._run, parts(mutant.file))), None)
+            return next(filter(None, map(self._run, FORGE_FILES.keys() & {*parts(mutant.file)})), None)
         finally:
             path.write_text(kept)
 

@@ -25,7 +25,7 @@ EXPLAINED = REPOSITORY / "docs" / "security" / "mutants.md"
 class Trials:
     """Tries mutants; each verdict is a line of a file, so that a run that was stopped goes on where it was."""
 
-    def __init__(self, results: Path, place: Path, *, forge: bool) -> None:
+    def __init__(self, results: Path, tests: PipTests, forge: Forge | None) -> None:
         self._results = results
         self.verdicts: dict[str, tuple[str, str]] = {}
         if results.exists():
@@ -33,8 +33,8 @@ class Trials:
                 seen = json.loads(line)
                 self.verdicts[seen["mutant"]] = (seen["verdict"], seen["by"])
         self._compiler = Compiler()
-        self._tests = PipTests(place)
-        self._forge = Forge(place) if forge else None
+        self._tests = tests
+        self._forge = forge
         self._late: list[Mutant] = []
         self._unchanged = self._made(quick=False)
 
@@ -46,6 +46,12 @@ class Trials:
             self._compiler.ask(f"{name}.sol", source, (name,), quick=quick)
             found |= self._compiler.answer()
         return found
+
+    def try_all(self, chosen: list[Mutant]) -> None:
+        """Try every mutant that has no verdict yet."""
+        self.check_baseline(chosen)
+        self.run(chosen)
+        self.look_again()
 
     def check_baseline(self, chosen: list[Mutant]) -> None:
         """Every test must pass against the contracts as they are, or each mutant would seem killed."""
@@ -124,7 +130,7 @@ def _unexplained(chosen: list[Mutant], verdicts: dict[str, tuple[str, str]]) -> 
 
 def _chosen(options: argparse.Namespace) -> list[Mutant]:
     found = [mutant for mutant in mutants() if not options.file or mutant.file in options.file]
-    if options.pip_only:
+    if options.pip_only or options.quick:
         found = [mutant for mutant in found if parts(mutant.file) != ("ArbiterERC792",)]
     if not options.sample:
         return found
@@ -141,6 +147,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="which sample")
     parser.add_argument("--file", action="append", help="only the mutants of this source, e.g. Till.sol; repeatable")
     parser.add_argument("--pip-only", action="store_true", help="leave forge, and what only forge tests, out")
+    parser.add_argument("--quick", action="store_true", help="pip only, and without the random sequences")
     parser.add_argument("--results", type=Path, help="keep the verdicts here and go on where a run was stopped")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     options = parser.parse_args()
@@ -150,14 +157,19 @@ def main() -> int:
         print(*chosen, sep="\n")
         return 0
     with tempfile.TemporaryDirectory() as place:
-        trials = Trials(options.results or Path(place) / "results", Path(place), forge=not options.pip_only)
-        trials.check_baseline(chosen)
-        trials.run(chosen)
-        trials.look_again()
+        tests = PipTests(Path(place), quick=options.quick)
+        forge = None if options.pip_only or options.quick else Forge(Path(place))
+        trials = Trials(options.results or Path(place) / "results", tests, forge)
+        tests.serve(lambda: trials.try_all(chosen))
         trials.close()
-    score = Counter(trials.verdicts[str(mutant)][0] for mutant in chosen)
+    return report(chosen, trials.verdicts)
+
+
+def report(chosen: list[Mutant], verdicts: dict[str, tuple[str, str]]) -> int:
+    """Print the score; return 1 when a mutant survived that nobody explained."""
+    score = Counter(verdicts[str(mutant)][0] for mutant in chosen)
     print(", ".join(f"{count} {verdict}" for verdict, count in sorted(score.items())))
-    missed = list(_unexplained(chosen, trials.verdicts))
+    missed = list(_unexplained(chosen, verdicts))
     print(*(f"unexplained: {mutant}" for mutant in missed), sep="\n", end="\n" if missed else "")
     return 1 if missed else 0
 
