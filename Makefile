@@ -12,7 +12,7 @@ unexport HALLE_HOME
 
 PACKAGES := protocol/halle_protocol contracts/halle_contracts node/halle_node storefront/halle_storefront cli/halle_cli
 
-.PHONY: help demo test check bench bench-gas abi docs tools constraints clean
+.PHONY: help demo test check bench bench-gas mutants abi docs tools constraints clean
 
 help:
 	@echo "make demo [ARGS=--exit]   a whole market on this machine, told as a story (Python >= 3.11 only)"
@@ -20,6 +20,7 @@ help:
 	@echo "make check                format, lint, types, import rule, documentation"
 	@echo "make bench                measure against the bars and write docs/benchmarks.md"
 	@echo "make bench-gas            measure what the contracts cost and write docs/gas.md"
+	@echo "make mutants              change the contracts line by line; every mutant must die or be explained"
 	@echo "make abi                  compile the contracts and rewrite the committed artifacts (needs npm)"
 	@echo "make docs                 rewrite the generated parts of docs/"
 	@echo "make constraints          resolve the dependencies again and pin them with hashes"
@@ -44,6 +45,10 @@ bench: $(VENV)/.installed-dev
 
 bench-gas: $(VENV)/.installed-dev
 	$(BIN)/python contracts/script/gas.py
+
+# Most of an hour; RESULTS keeps the verdicts, so that a run that was stopped goes on where it was.
+mutants: $(VENV)/.installed-dev contracts/node_modules/.installed
+	$(BIN)/python contracts/script/mutants.py $(if $(RESULTS),--results $(RESULTS)) $(ARGS)
 
 abi: contracts/node_modules/.installed
 	cd contracts && node script/compile.mjs

@@ -36,7 +36,6 @@ PART_OF = {
     "ArbiterERC792.sol": ("ArbiterERC792",),
     "SignatureValidator.sol": ("SignatureValidator",),
 }
-CONTRACT_NAMES = ("Escrow", "Warranty", "DeliveryTracking", "ArbiterERC792", "SignatureValidator")
 # Quick and direct tests first, random sequences last: the first failure ends a trial.
 SUITES = {
     "SignatureValidator": ("test_signature_validator",),

@@ -1,4 +1,4 @@
-"""Mutation test of the contracts: `make mutants`, or `python contracts/script/mutants.py --sample 12 --seed 1`.
+"""Mutation test of the contracts: `make mutants`, or `python contracts/script/mutants.py --file Till.sol --pip-only`.
 
 Each mutant is one small change of one line. It is killed when a test fails against it, equivalent when the compiler
 makes the same bytecode of it, and else it survives: a test is missing, or the code makes no difference. Survivors that
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutant_operators import SOURCES, Mutant, mutants
-from mutant_trial import CONTRACT_NAMES, REPOSITORY, Compiler, Forge, PipTests, parts
+from mutant_trial import REPOSITORY, Compiler, Forge, PipTests, parts
 
 EXPLAINED = REPOSITORY / "docs" / "security" / "mutants.md"
 
@@ -36,12 +36,11 @@ class Trials:
         self._tests = tests
         self._forge = forge
         self._late: list[Mutant] = []
-        self._unchanged = self._made(quick=False)
 
-    def _made(self, *, quick: bool) -> dict[str, str]:
-        """Return every contract without any change."""
+    def _made(self, mutants: list[Mutant], *, quick: bool) -> dict[str, str]:
+        """Return the contracts that these mutants change, without any change."""
         found: dict[str, str] = {}
-        for name in CONTRACT_NAMES:
+        for name in sorted({name for mutant in mutants for name in parts(mutant.file)}):
             source = (SOURCES / f"{name}.sol").read_text("utf-8")
             self._compiler.ask(f"{name}.sol", source, (name,), quick=quick)
             found |= self._compiler.answer()
@@ -55,9 +54,7 @@ class Trials:
 
     def check_baseline(self, chosen: list[Mutant]) -> None:
         """Every test must pass against the contracts as they are, or each mutant would seem killed."""
-        names = {name for mutant in chosen for name in parts(mutant.file)}
-        quick = self._made(quick=True)
-        failed = self._tests.failure({name: quick[name] for name in names})
+        failed = self._tests.failure(self._made(chosen, quick=True))
         if failed:
             raise SystemExit(f"The tests fail without any mutant: {failed}")
 
@@ -95,10 +92,11 @@ class Trials:
 
     def look_again(self) -> None:
         """What survived the quick tests is compiled as it ships, and meets forge unless its bytecode is the same."""
+        unchanged = self._made(self._late, quick=False)
         for mutant in self._late:
             self._ask([mutant], quick=False)
             made = self._compiler.answer()
-            if all(code == self._unchanged[name] for name, code in made.items()):
+            if all(code == unchanged[name] for name, code in made.items()):
                 self._note(mutant, "equivalent", "same bytecode")
             elif by := self._forge and self._forge.failure(mutant):
                 self._note(mutant, "killed", by)
@@ -132,6 +130,11 @@ def _chosen(options: argparse.Namespace) -> list[Mutant]:
     found = [mutant for mutant in mutants() if not options.file or mutant.file in options.file]
     if options.pip_only or options.quick:
         found = [mutant for mutant in found if parts(mutant.file) != ("ArbiterERC792",)]
+    if options.only:
+        missing = [text for text in options.only if not any(text in str(mutant) for mutant in found)]
+        if missing:
+            raise SystemExit(f"No mutant says: {missing[0]}")
+        found = [mutant for mutant in found if any(text in str(mutant) for text in options.only)]
     if not options.sample:
         return found
     known = explained()
@@ -146,6 +149,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="try only N, without the explained ones")
     parser.add_argument("--seed", type=int, default=0, help="which sample")
     parser.add_argument("--file", action="append", help="only the mutants of this source, e.g. Till.sol; repeatable")
+    parser.add_argument("--only", action="append", metavar="TEXT", help="only mutants whose line says so; repeatable")
     parser.add_argument("--pip-only", action="store_true", help="leave forge, and what only forge tests, out")
     parser.add_argument("--quick", action="store_true", help="pip only, and without the random sequences")
     parser.add_argument("--results", type=Path, help="keep the verdicts here and go on where a run was stopped")
