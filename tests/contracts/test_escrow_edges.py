@@ -7,10 +7,14 @@ from dataclasses import replace
 import pytest
 
 from contracts.evm_market import (
+    ARBITER,
+    BACKUP,
     BUYER,
+    CODE,
     DAY,
     MERCHANT,
     STRANGER,
+    Account,
     Market,
     Reverted,
     fixture_code,
@@ -207,3 +211,53 @@ def _offered(market: Market) -> Terms:
     terms = market.terms()
     market.fund(terms, b"")
     return terms
+
+
+# ── arbiters that collude ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", ["Offered", "Accepted", "Shipped", "Delivered", "Disputed"])
+@pytest.mark.parametrize("judge", [ARBITER, BACKUP], ids=["arbiter", "backup"])
+def test_arbiters_can_do_nothing_but_rule_when_it_is_their_turn(market: Market, status: str, judge: Account) -> None:
+    """Whoever bribes an arbiter buys a split of one disputed order, and no other call."""
+    terms = market.terms()
+    market.fund(terms, b"" if status == "Offered" else None)
+    if status in ("Shipped", "Delivered"):
+        market.do(MERCHANT, "ship", terms, bytes(32))
+    if status == "Delivered":
+        market.do(STRANGER, "deliver", terms, CODE)
+    if status == "Disputed":
+        market.do(BUYER, "dispute", terms, bytes(32))
+    before = market.order(terms)
+    mine = sign(judge.private, settlement_digest(market.order_id(terms), 0, 0, market.chain_id, market.escrow))
+    tries: dict[str, tuple[object, ...]] = {
+        "release": (1,),
+        "refund": (1,),
+        "settle": (0, mine, mine),
+        "dispute": (bytes(32),),
+        "ship": (bytes(32),),
+        **dict.fromkeys(("accept", "lapse", "claim", "reclaim", "escalate", "closeByDefault"), ()),
+    }
+    if (judge, status) != (ARBITER, "Disputed"):
+        tries["rule"] = (0,)
+    for function, args in tries.items():
+        with pytest.raises(Reverted):
+            market.do(judge, function, terms, *args)
+    assert market.order(terms) == before
+
+
+@pytest.mark.parametrize("bps", [0, 10_000])
+def test_arbiter_that_was_bribed_gets_its_fee_and_no_more(market: Market, bps: int) -> None:
+    terms, other = market.terms(), market.terms()
+    for each in (terms, other):
+        market.fund(each)
+    market.do(MERCHANT, "dispute", terms, bytes(32))
+    market.do(ARBITER, "rule", terms, bps)
+    fee = terms.amount * terms.arbiter_fee_bps // 10_000
+    assert market.balance(market.token, ARBITER.address) == fee
+    loser, winner = (BUYER, MERCHANT) if bps == 0 else (MERCHANT, BUYER)
+    assert market.balance(market.token, winner.address) == terms.amount - fee
+    assert market.balance(market.token, loser.address) == 0
+    assert market.status(other) == "Accepted"
+    with pytest.raises(Reverted):
+        market.do(ARBITER, "rule", terms, bps)

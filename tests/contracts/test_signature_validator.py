@@ -138,3 +138,7 @@ def test_signature_a_byte_off_the_magic_word_is_not_unwrapped(chain: Chain) -> N
     good = chain.wrapped(by(MERCHANT))
     assert not chain.confirms(chain.account(), good[:-1] + b"\x93")
     assert not chain.confirms(chain.account(), WRAPPED[:31])
+
+
+def test_magic_word_alone_is_a_wrapping_of_nothing(chain: Chain) -> None:
+    assert chain.answers(MERCHANT.address, WRAPPED) is None

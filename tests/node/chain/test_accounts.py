@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,12 +18,16 @@ from halle_node.chain import ChainClient
 from halle_node.chain.accounts import AccountSignatures, is_signed
 from halle_node.chain.embedded.genesis import FAUCET_KEY
 from halle_node.chain.transaction import UnsignedTx, sign_transaction
+from halle_node.messages import MessageService
 from halle_node.p2p.types import Verdict
 from halle_protocol.errors import RemoteProtocolError, Unavailable
 from halle_protocol.grant import Grant
 from halle_protocol.keys import address_of, keccak256
+from halle_protocol.messages import sign_message
+from halle_protocol.sealing import seal_envelope
 from halle_protocol.signing import WRAPPED, ChainCheck, sign
 from node.index.hall import DAY, NOW, Hall, Merchant, open_listener
+from node.messages.conftest import Store, Wire, make_store, wire  # noqa: F401 - two of them are fixtures
 
 OWNER_KEY, OTHER_KEY = b"\x31" * 32, b"\x32" * 32
 OWNER = address_of(OWNER_KEY)
@@ -276,3 +281,49 @@ async def _create_on(client: ChainClient) -> None:
     assert not await is_signed(client, await factory.check(OTHER_KEY))
     await send(client, factory.address, factory.create, key=rich)
     assert await is_signed(client, replace(good, signature=sign(OWNER_KEY, DIGEST)))
+
+
+# ── and its messages ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_message_of_a_contract_store_is_read_once_the_chain_confirmed_its_grant(
+    client: ChainClient,
+    factory: Factory,
+    make_store: Callable[[str], Store],  # noqa: F811
+    wire: Wire,  # noqa: F811
+) -> None:
+    reader = make_store("reader")
+    accounts = AccountSignatures(client)
+    asking = MessageService(reader.db, reader.keys, wire, lambda: NOW, confirm_grant=accounts.confirm)
+    asking.register("chat", lambda conn, message: reader.seen.append(message.body["text"]))
+    for number, key in enumerate((OWNER_KEY, OTHER_KEY)):
+        envelope = await _envelope(factory, reader, number, key)
+        with pytest.raises(RemoteProtocolError) as caught:
+            await reader.service.receive(envelope)  # it has no chain to ask
+        assert caught.value.code == "needs-chain"
+        if key == OWNER_KEY:
+            await asking.receive(envelope)
+            continue
+        with pytest.raises(RemoteProtocolError) as caught:
+            await asking.receive(envelope)
+        assert caught.value.code == "grant-wrong-signer"
+    assert reader.seen == ["bonjour"]
+
+
+async def _envelope(factory: Factory, reader: Store, number: int, grant_key: bytes) -> bytes:
+    operator_key, store = b"\x41" * 32, await factory.account()
+    times = (NOW - DAY, NOW + DAY)
+    bare = Grant(store, address_of(operator_key), "peer", ("message",), *times, 1)
+    grant = replace(bare, sig=factory.wrapped(sign(grant_key, bare.digest())))
+    message = sign_message(
+        operator_key,
+        id=number.to_bytes(16, "big"),
+        thread=bytes(32),
+        type="chat",
+        sender=store,
+        to=reader.keys.store_address,
+        issued=NOW,
+        body={"text": "bonjour"},
+        grant=grant,
+    )
+    return seal_envelope(message.encode(), reader.keys.store_address, reader.prekey()).encode()
