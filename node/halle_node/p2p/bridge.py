@@ -95,6 +95,10 @@ class Bridge:
         if not self.closed.done():
             self.closed.set_result(None)
 
+    def tell(self, fn: Callable[..., object], *args: object) -> None:
+        """Have a plain function run on the asyncio loop, without waiting for it."""
+        self._post(fn, *args)
+
     # asyncio -> trio
 
     async def call(self, fn: Callable[..., Awaitable[T]], *args: Any) -> T:

@@ -113,6 +113,12 @@ class Frames:
         self._buffer += data
         return bool(data)
 
+    def rest(self) -> bytes:
+        """Return what has arrived beyond the last frame, for whoever takes the stream over."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
     async def write(self, *frames: bytes) -> None:
         """Send frames in few writes. Raises: Unavailable "peer-stalled", "peer-gone"."""
         waiting = bytearray()
@@ -137,7 +143,7 @@ class Frames:
 
     async def finish(self) -> None:
         """Close our side and wait until the peer closed its own: a stream open on one side leaks."""
-        await _closed_quietly(self._stream)
+        await closed_quietly(self._stream)
         with trio.move_on_after(self._timeout_s) as scope:
             try:
                 while await self._fill():
@@ -145,7 +151,7 @@ class Frames:
             except HalleError:
                 return
         if scope.cancelled_caught:
-            await _reset_quietly(self._stream)
+            await reset_quietly(self._stream)
 
 
 def _truncated() -> RemoteProtocolError:
@@ -156,13 +162,13 @@ def _gone(cause: BaseException) -> Unavailable:
     return Unavailable(f"The peer's stream broke: {cause}.", code="peer-gone", hint="Retry later.")
 
 
-async def _closed_quietly(stream: Any) -> None:
+async def closed_quietly(stream: Any) -> None:
     # Closing a dead stream has nothing left to tell.
     with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_TIMEOUT_S), suppress(Exception):
         await stream.close()
 
 
-async def _reset_quietly(stream: Any) -> None:
+async def reset_quietly(stream: Any) -> None:
     with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_TIMEOUT_S), suppress(Exception):
         await stream.reset()
 
@@ -173,6 +179,6 @@ async def ended(stream: Any) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        await _reset_quietly(stream)
+        await reset_quietly(stream)
         raise
-    await _closed_quietly(stream)
+    await closed_quietly(stream)

@@ -18,16 +18,21 @@ from multiaddr import Multiaddr
 from halle_node.blocks import BlockStore
 from halle_node.p2p import hardening
 from halle_node.p2p.bitswap import BitswapServer
+from halle_node.p2p.addresses import MAX_ADDRS
 from halle_node.p2p.bridge import Bridge
 from halle_node.p2p.dialing import AddressBook, Dialer
 from halle_node.p2p.direct import DirectMessages
 from halle_node.p2p.exchange import BlockExchange
 from halle_node.p2p.gossip import TOPIC, HeadGossip
+from halle_node.p2p.interfaces import listening_addrs
 from halle_node.p2p.limits import PeerLedger
+from halle_node.p2p.reach import DialBack, Reach
+from halle_node.p2p.relay import RelayServer
+from halle_node.p2p.reservations import Reservations
 from halle_node.p2p.roster import Roster
 from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Handlers, NetworkConfig
+from halle_node.p2p.types import Handlers, NetworkConfig, Reachability
 from halle_node.p2p.wire import Wire
 from halle_protocol.errors import ConfigError, HalleError
 
@@ -36,7 +41,7 @@ log = logging.getLogger("halle_node.p2p")
 
 class Session:
     """Built in the trio thread; its public attributes are read by the facade only through the bridge,
-    except the roster's table and `addrs`, which are replaced whole.
+    except the roster's table and `addrs`, which are replaced whole. `moved` is called when `addrs` changed.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Session:
         handlers: Handlers,
         traffic: Traffic,
         bridge: Bridge,
+        moved: Callable[[], object],
     ) -> None:
         self._config = config
         self._bridge = bridge
@@ -74,6 +80,13 @@ class Session:
         self._bitswap = BitswapServer(self.wire, store) if config.serve_bitswap else None
         self.roster = Roster(self.wire, self._peer_came, self._peer_went)
         self.addrs: tuple[str, ...] = ()
+        self.listening: tuple[str, ...] = ()
+        self.mapping = ""
+        self._on_moved = moved
+        self.reservations = Reservations(self.wire, self._moved, self._learned_relays)
+        self.relay = RelayServer(self.wire, lambda: self.listening) if config.relay_service else None
+        self.reach = Reach(self.wire, lambda: self.listening, lambda: self.port, self._moved)
+        DialBack(self.wire)
         self._to_sync_in, self._to_sync = trio.open_memory_channel[str](64)
 
     def _asking(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -112,7 +125,8 @@ class Session:
 
     async def _start(self, nursery: trio.Nursery) -> None:
         await self._pubsub.wait_until_ready()
-        self.addrs = tuple(str(addr) for addr in self.host.get_addrs())
+        self.listening = listening_addrs([str(addr) for addr in self.host.get_addrs()])
+        self._moved()
         if self._bitswap is not None:
             await self._bitswap.start()
         subscription = await self._pubsub.subscribe(TOPIC)
@@ -122,6 +136,9 @@ class Session:
         nursery.start_soon(self._sync_new_peers)
         nursery.start_soon(self._sync_periodically)
         nursery.start_soon(self.roster.run)
+        nursery.start_soon(self.reservations.run)
+        nursery.start_soon(self.reach.run)
+        nursery.start_soon(self.reach.run_again, self._dialled)
 
     def _check_port(self) -> None:
         """Refuse a port in use: with the library's SO_REUSEPORT two nodes would share it unnoticed."""
@@ -141,7 +158,41 @@ class Session:
 
     @property
     def port(self) -> int:
-        return int(Multiaddr(self.addrs[0]).value_for_protocol("tcp"))
+        return int(Multiaddr(self.listening[0]).value_for_protocol("tcp"))
+
+    # where we are
+
+    def _moved(self) -> None:
+        """Tell the best addresses first: readers take only so many."""
+        own = f"/p2p/{self.wire.own_id}"
+        confirmed = [addr + own for addr in self.reach.confirmed]
+        mapped = [self.mapping + own] if self.mapping else []
+        addrs = dict.fromkeys([*mapped, *confirmed, *self.reservations.addrs, *self.listening])
+        before, self.addrs = self.addrs, tuple(addrs)[:MAX_ADDRS]
+        if self.addrs != before:
+            self._on_moved()
+
+    def _learned_relays(self) -> list[str]:
+        """Relays among the peers that we dialled, when nobody could dial us; none when the settings name some."""
+        if not self._config.learn_relays or self._config.relays or self.reach.confirmed or not self.reach.verdicts:
+            return []
+        addrs = {info.peer_id: info.addr for info in self.roster.table if info.direction == "outbound"}
+        return [addrs[peer] for peer in self.reach.relays if addrs.get(peer)]
+
+    def _dialled(self) -> list[str]:
+        return [info.peer_id for info in self.roster.table if info.direction == "outbound"]
+
+    def reachability(self) -> Reachability:
+        """Return how this node can be reached."""
+        relay = self.relay
+        return Reachability(
+            listening=self.listening,
+            announced=self.addrs,
+            verdicts=self.reach.verdicts,
+            relays=self.reservations.relays,
+            mapping=self.mapping,
+            serving=None if relay is None else (relay.reservations, relay.circuits, relay.carried_bytes),
+        )
 
     # peers
 
@@ -150,9 +201,11 @@ class Session:
             self.wire.condemn(peer)
         elif outbound:  # the side that dialled reconciles, for both
             self._queue_sync(peer)
+            self.reach.came(peer)
 
     def _peer_went(self, peer: str) -> None:
         self.dialer.wake()
+        self.reservations.went(peer)
 
     def _queue_sync(self, peer: str) -> None:
         try:
@@ -211,4 +264,6 @@ def _rates(config: NetworkConfig) -> dict[str, float]:
         "blocks": config.block_requests_per_minute,
         "block-bytes": config.response_bytes_per_minute,
         "syncs": config.syncs_per_minute,
+        "relaying": config.relay_requests_per_minute,
+        "dial-backs": config.dial_backs_per_minute,
     }
