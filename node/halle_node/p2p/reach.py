@@ -156,7 +156,7 @@ class Reach:
         identity = await self._identify(peer)
         self._note_relay(peer, identity)
         seen = _ip_of(identity.observed_addr)
-        if seen is None:
+        if seen is None or AUTONAT not in identity.protocols:
             return
         guess = f"/{'ip6' if seen.version == 6 else 'ip4'}/{seen}/tcp/{self._port()}"
         ours = [split_addr(addr)[0] for addr in self._own()]

@@ -50,7 +50,7 @@ class Reservations:
     @property
     def relays(self) -> dict[str, str]:
         """Each relay in use by its full address: "" when it keeps a place for us, else why not."""
-        return {place: "" for place in self._places.values()} | dict(self._failures)
+        return dict.fromkeys(self._places.values(), "") | dict(self._failures)
 
     def went(self, peer: str) -> None:
         """Note that a connection ended: without it a relay gives the place to others."""

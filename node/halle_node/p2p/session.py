@@ -17,8 +17,8 @@ from multiaddr import Multiaddr
 
 from halle_node.blocks import BlockStore
 from halle_node.p2p import hardening
-from halle_node.p2p.bitswap import BitswapServer
 from halle_node.p2p.addresses import MAX_ADDRS
+from halle_node.p2p.bitswap import BitswapServer
 from halle_node.p2p.bridge import Bridge
 from halle_node.p2p.dialing import AddressBook, Dialer
 from halle_node.p2p.direct import DirectMessages

@@ -24,8 +24,8 @@ from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unav
 log = logging.getLogger("halle_node.p2p")
 
 Server = Callable[[Frames, str], Awaitable[None]]
-DIRECT_HEAD_START_S = 0.5
-"""How long the direct addresses of a peer are tried before its relays are too."""
+CIRCUIT_AFTER_S = 0.5
+"""How long the direct addresses of a peer are tried before its relay is too, and that before the next."""
 
 
 class Wire:
@@ -78,21 +78,15 @@ class Wire:
             else:
                 nursery.cancel_scope.cancel()
 
-        async def by_relays() -> None:
-            assert self.dial_circuit is not None
-            for addr in circuits[:-1]:
-                try:
-                    return await self.dial_circuit(peer, addr)
-                except Exception as exc:  # as above
-                    failures.append(exc)
-            await self.dial_circuit(peer, circuits[-1])
-
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
                 attempt, partial(dial_each, self.host, identity, direct, each_s=self.config.dial_timeout_s)
             )
-            if circuits:
-                nursery.start_soon(attempt, by_relays, DIRECT_HEAD_START_S if direct else 0)
+            wait_s = CIRCUIT_AFTER_S if direct else 0.0
+            for addr in circuits:
+                assert self.dial_circuit is not None
+                nursery.start_soon(attempt, partial(self.dial_circuit, peer, addr), wait_s)
+                wait_s += CIRCUIT_AFTER_S
         return failures
 
     async def disconnect(self, peer: str) -> None:
@@ -118,8 +112,8 @@ class Wire:
         await self.connect(peer, addrs)
         try:
             return await self._new_stream(peer, protocol)
-        except Unavailable:
-            if not was_connected:
+        except Unavailable as exc:
+            if not was_connected or exc.code == "protocol-unknown":
                 raise
         # The connection may be a ghost of a peer that restarted: dial once more.
         await self.disconnect(peer)
@@ -131,7 +125,7 @@ class Wire:
             try:
                 return await self.host.new_stream(_id(peer), [protocol])
             except Exception as exc:  # as in connect
-                raise _unreachable(peer, exc) from exc
+                raise _refused_stream(peer, protocol, exc) from exc
         raise _unreachable(peer, None)
 
     def frames(self, stream: Any) -> Frames:
@@ -191,6 +185,15 @@ def _id(peer: str) -> Any:
         return ID.from_base58(check_peer_id(peer))
     except ValueError as exc:
         raise Refused(f"{peer!r} is not a peer id.", code="bad-peer-id", hint="It begins with 12D3Koo.") from exc
+
+
+def _refused_stream(peer: str, protocol: str, cause: Exception) -> Unavailable:
+    """Tell a peer that does not speak a protocol from one that is gone: only the text of the error differs."""
+    if "protocols not supported" not in str(cause.__cause__):
+        return _unreachable(peer, cause)
+    return Unavailable(
+        f"Peer {peer} does not speak {protocol}.", code="protocol-unknown", hint="It runs other software."
+    )
 
 
 def _unreachable(peer: str, cause: BaseException | None) -> Unavailable:

@@ -177,7 +177,7 @@ func (n *peerNode) put(blocks [][]byte) []string {
 	for _, block := range blocks {
 		hash, _ := multihash.Sum(block, multihash.SHA2_256, -1)
 		c := cid.NewCidV1(cid.Raw, hash)
-		n.blocks[c.KeyString()] = block
+		n.blocks[string(c.Hash())] = block
 		names = append(names, c.String())
 	}
 	return names
@@ -232,7 +232,7 @@ func (n *peerNode) serveBlocks(stream network.Stream) {
 	var missing []cid.Cid
 	for _, c := range wanted {
 		n.mu.Lock()
-		block, here := n.blocks[c.KeyString()]
+		block, here := n.blocks[string(c.Hash())]
 		n.mu.Unlock()
 		if !here {
 			missing = append(missing, c)
