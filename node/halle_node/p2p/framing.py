@@ -86,7 +86,7 @@ class Frames:
         while head is None:
             if not await self._fill():
                 if self._buffer:
-                    raise _truncated()
+                    raise self._truncated()
                 return None
             head = parse_prefix(self._buffer)
         size, start = head
@@ -96,10 +96,17 @@ class Frames:
             )
         while len(self._buffer) < start + size:
             if not await self._fill():
-                raise _truncated()
+                raise self._truncated()
         frame = bytes(self._buffer[start : start + size])
         del self._buffer[: start + size]
         return frame
+
+    def _truncated(self) -> HalleError:
+        """Tell a peer that ends a frame early from a connection that broke: nobody is at fault for that."""
+        connection = getattr(self._stream, "muxed_conn", None)
+        if connection is not None and connection.event_shutting_down.is_set():
+            return _gone(ConnectionError("the connection was lost"))
+        return RemoteProtocolError("The stream ended inside a frame.", code="frame-truncated")
 
     async def _fill(self) -> bool:
         """Read what has arrived; False at the end of the stream."""
@@ -152,10 +159,6 @@ class Frames:
                 return
         if scope.cancelled_caught:
             await reset_quietly(self._stream)
-
-
-def _truncated() -> RemoteProtocolError:
-    return RemoteProtocolError("The stream ended inside a frame.", code="frame-truncated")
 
 
 def _gone(cause: BaseException) -> Unavailable:
