@@ -30,7 +30,7 @@ RELAY_IP = "10.77.0.1"
 
 
 def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)  # noqa: S603, S607
+    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ class Town:
             bridge.shutdown()
             bridge.server_close()
         for name in (RELAY, SHOP, BUYER):
-            subprocess.run(["ip", "netns", "del", self._full(name)], check=False, capture_output=True)  # noqa: S603, S607
+            subprocess.run(["ip", "netns", "del", self._full(name)], check=False, capture_output=True)
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

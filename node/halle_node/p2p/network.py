@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from halle_node.blocks import BlockStore
 from halle_node.p2p.addresses import split_addr
 from halle_node.p2p.bridge import Bridge, P2PStopped, stopped
+from halle_node.p2p.outside import Outside
 from halle_node.p2p.traffic import Traffic
 from halle_node.p2p.types import Handlers, NetworkConfig, NetworkStats, PeerInfo, Reachability
 from halle_protocol.cid import CID
@@ -46,6 +47,7 @@ class Network:
         self._session: Session | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._restarts = 0
+        self._outside: Outside | None = None
         self.peer_id = ""
         self.moved = asyncio.Event()
         """Set when `addrs` changed; whoever acts on it clears it."""
@@ -57,6 +59,16 @@ class Network:
         self._stopping = asyncio.Event()
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name="p2p-supervisor")
+        self._outside = Outside(self._config, self.addrs, self._learned, self._mapped)
+        await self._outside.start()
+
+    def _learned(self, peer: str, addrs: list[str]) -> None:
+        if self._bridge is not None and self._session is not None and peer != self.peer_id:
+            self._bridge.send(self._session.dialer.learn, peer, addrs)
+
+    def _mapped(self, addr: str) -> None:
+        if self._bridge is not None and self._session is not None:
+            self._bridge.send(self._session.set_mapping, addr)
 
     async def _launch(self) -> None:
         self._bridge = Bridge(self._main)
@@ -128,6 +140,8 @@ class Network:
         if self._supervisor is None or self._bridge is None:
             return
         self._stopping.set()
+        if self._outside is not None:
+            await self._outside.close()
         if not self._bridge.closed.done() and not await self._bridge.stop(STOP_TIMEOUT_S):
             log.warning("the network did not stop in time and is abandoned")
             self._supervisor.cancel()

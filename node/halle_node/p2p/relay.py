@@ -47,7 +47,11 @@ class RelayServer:
     @property
     def reservations(self) -> int:
         """How many peers hold a place now."""
-        return sum(self._holds(peer) for peer in self._expiry)
+        return len(self.holders())
+
+    def holders(self) -> list[str]:
+        """Who holds a place now."""
+        return [peer for peer in self._expiry if self._holds(peer)]
 
     @property
     def circuits(self) -> int:

@@ -17,7 +17,7 @@ from multiaddr import Multiaddr
 
 from halle_node.blocks import BlockStore
 from halle_node.p2p import hardening
-from halle_node.p2p.addresses import MAX_ADDRS
+from halle_node.p2p.addresses import CIRCUIT, MAX_ADDRS
 from halle_node.p2p.bitswap import BitswapServer
 from halle_node.p2p.bridge import Bridge
 from halle_node.p2p.dialing import AddressBook, Dialer
@@ -25,6 +25,7 @@ from halle_node.p2p.direct import DirectMessages
 from halle_node.p2p.exchange import BlockExchange
 from halle_node.p2p.gossip import TOPIC, HeadGossip
 from halle_node.p2p.interfaces import listening_addrs
+from halle_node.p2p.introductions import Introductions
 from halle_node.p2p.limits import PeerLedger
 from halle_node.p2p.reach import DialBack, Reach
 from halle_node.p2p.relay import RelayServer
@@ -87,6 +88,7 @@ class Session:
         self.relay = RelayServer(self.wire, lambda: self.listening) if config.relay_service else None
         self.reach = Reach(self.wire, lambda: self.listening, lambda: self.port, self._moved)
         DialBack(self.wire)
+        self.introductions = Introductions(self.wire, self._known_peers, self._addr_of)
         self._to_sync_in, self._to_sync = trio.open_memory_channel[str](64)
 
     def _asking(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -182,6 +184,28 @@ class Session:
     def _dialled(self) -> list[str]:
         return [info.peer_id for info in self.roster.table if info.direction == "outbound"]
 
+    def set_mapping(self, addr: str) -> None:
+        """Note the address that the router passes on to us, "" for none."""
+        self.mapping = addr
+        self._moved()
+
+    def _known_peers(self) -> dict[str, list[str]]:
+        """Whom we reach and where: peers that we dialled, those remembered, those that we keep a place for."""
+        known = {peer: [addr] for peer, addr in self.book.addrs.items()}
+        known |= {info.peer_id: [info.addr] for info in self.roster.table if info.direction == "outbound" and info.addr}
+        for peer in self.relay.holders() if self.relay else ():
+            known.setdefault(peer, []).extend(f"{addr}{CIRCUIT}/p2p/{peer}" for addr in self.listening)
+        return known
+
+    def _addr_of(self, peer: str) -> str:
+        return next((info.addr for info in self.roster.table if info.peer_id == peer), "")
+
+    async def _ask_around(self, peer: str) -> None:
+        """Learn of more peers while fewer are connected than sought."""
+        if self._config.peer_exchange and self.dialer.wants_more():
+            for found, addrs in (await self.introductions.ask(peer)).items():
+                self.dialer.learn(found, addrs)
+
     def reachability(self) -> Reachability:
         """Return how this node can be reached."""
         relay = self.relay
@@ -235,6 +259,13 @@ class Session:
             log.warning("reconciliation with %s failed", peer, exc_info=exc)
         else:
             await self._remember(peer)
+            await self._ask_around_quietly(peer)
+
+    async def _ask_around_quietly(self, peer: str) -> None:
+        try:
+            await self._ask_around(peer)
+        except HalleError as exc:
+            log.debug("asking %s for peers: %s", peer, exc)
 
     async def _remember(self, peer: str) -> None:
         """Keep the address of a peer that speaks Halle with us."""
@@ -266,4 +297,5 @@ def _rates(config: NetworkConfig) -> dict[str, float]:
         "syncs": config.syncs_per_minute,
         "relaying": config.relay_requests_per_minute,
         "dial-backs": config.dial_backs_per_minute,
+        "introductions": config.introductions_per_minute,
     }

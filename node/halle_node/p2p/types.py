@@ -86,6 +86,10 @@ class NetworkConfig:
     relay_circuit_s: int = 3600
     relay_requests_per_minute: int = 120
     dial_backs_per_minute: int = 30
+    introductions_per_minute: int = 60
+    peer_exchange: bool = True
+    mdns: bool = False
+    upnp: bool = False
     max_inbox: int = 4096
 
 

@@ -38,6 +38,7 @@ class Wire:
         self.traffic = traffic
         self.own_id = str(host.get_id())
         self.dial_circuit: Callable[[str, str], Awaitable[None]] | None = None
+        self.find: Callable[[str], Awaitable[list[str]]] | None = None
         self._dial_locks: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
         self._condemned: list[str] = []
         self._ban = trio.Event()
@@ -109,7 +110,7 @@ class Wire:
     async def open_stream(self, peer: str, addrs: Sequence[str], protocol: str) -> Any:
         """Return a new stream, which the caller must end. Raises: Unavailable "peer-unreachable"."""
         was_connected = self.is_connected(peer)
-        await self.connect(peer, addrs)
+        await self._reach(peer, addrs)
         try:
             return await self._new_stream(peer, protocol)
         except Unavailable as exc:
@@ -119,6 +120,16 @@ class Wire:
         await self.disconnect(peer)
         await self.connect(peer, addrs)
         return await self._new_stream(peer, protocol)
+
+    async def _reach(self, peer: str, addrs: Sequence[str]) -> None:
+        """Be connected, if need be at an address that other peers know. Raises: Unavailable "peer-unreachable"."""
+        try:
+            await self.connect(peer, addrs)
+        except Unavailable:
+            found = [addr for addr in (await self.find(peer) if self.find else []) if addr not in addrs]
+            if not found:
+                raise
+            await self.connect(peer, found)
 
     async def _new_stream(self, peer: str, protocol: str) -> Any:
         with trio.move_on_after(self.config.read_timeout_s):
