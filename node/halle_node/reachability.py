@@ -10,8 +10,8 @@ from typing import Literal
 from halle_node.p2p import Reachability
 
 State = Literal["public", "relayed", "lan", "private", "loopback", "unknown"]
-"""public: dialled from the internet. relayed: through a relay only. lan: from the same network only. private: peers were
-asked, and none could. loopback: listens to this machine only. unknown: nobody was asked yet."""
+"""public: dialled from the internet. relayed: through a relay only. lan: from the same network only. private: peers
+were asked, and none could. loopback: listens to this machine only. unknown: nobody was asked yet."""
 
 Step = Literal["nothing", "connect", "listen", "forward", "name-relay", "relay-fails", "offer-relay"]
 

@@ -1,7 +1,8 @@
 """Write the test vectors of docs/spec/14: `python tests/vectors/generate_peers.py`.
 
-Every file is `{"spec": …, "cases": […]}`. `question` and `answer` are payloads of frames in hex; `told` is what a reader
-takes from the answer, `about` what it takes from the question. In an invalid case one of the two is refused with `error`.
+Every file is `{"spec": …, "cases": […]}`. `question` and `answer` are payloads of frames in hex; `told` is what a
+reader takes from the answer, `about` what it takes from the question. In an invalid case one of the two is refused with
+`error`.
 """
 
 from __future__ import annotations

@@ -62,8 +62,8 @@ class LanDiscovery:
     async def _ask(self, name: str) -> None:
         assert self._zeroconf is not None
         info = AsyncServiceInfo(SERVICE, name)
-        if not await info.async_request(self._zeroconf.zeroconf, ANSWER_MS):
-            return
+        # Not every implementation sends the SRV record that would make this complete; only TXT counts.
+        await info.async_request(self._zeroconf.zeroconf, ANSWER_MS)
         for peer, addrs in _peers_in(info.text or b"").items():
             self._found(peer, addrs)
 

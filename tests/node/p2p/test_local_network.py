@@ -129,9 +129,9 @@ async def test_peers_find_each_other_in_the_local_network(household: Household) 
 
 
 async def test_js_peer_is_found_in_the_local_network_and_finds_us(household: Household) -> None:
-    ours = await household.start("ours", HOME, mdns=True)
-    options = json.dumps({"listen": "/ip4/192.168.77.1/tcp/0", "mdns": True})
-    theirs = await household.start_other("theirs", ROUTER, str(node_js()), str(JS / "peer.mjs"), options)
+    ours = await household.start("ours", ROUTER, mdns=True)
+    options = json.dumps({"listen": "/ip4/192.168.77.2/tcp/0", "mdns": True})
+    theirs = await household.start_other("theirs", HOME, str(node_js()), str(JS / "peer.mjs"), options)
     await theirs.event("discovered", peer=ours.peer_id)
     await ours.connected_to(theirs)
 

@@ -26,7 +26,7 @@ async def route_to(peer: Peer, other: Peer) -> str:
 async def test_relay_carries_every_halle_protocol(peers: Peers) -> None:
     relay = await peers.start("relay", relay_service=True)
     shop = await peers.start("shop", relays=relay.addrs)
-    buyer = await peers.start("buyer")
+    buyer = await peers.start("buyer", peer_exchange=False)
     place = await has_place(shop)
     assert place == f"{relay.addrs[0]}/p2p-circuit/p2p/{shop.peer_id}"
     await shop.call("keep", frames=["head:1:old"])
@@ -53,7 +53,7 @@ async def test_relay_is_left_out_when_the_direct_address_answers(peers: Peers) -
     relay = await peers.start("relay", relay_service=True)
     shop = await peers.start("shop", relays=relay.addrs)
     place = await has_place(shop)
-    buyer = await peers.start("buyer")
+    buyer = await peers.start("buyer", peer_exchange=False)
     await buyer.call("deliver", peer=shop.peer_id, addrs=[place, shop.addrs[0]], text="bonjour")
     assert await route_to(buyer, shop) == shop.addrs[0]
 
@@ -62,7 +62,7 @@ async def test_relay_is_used_when_the_direct_address_is_dead(peers: Peers) -> No
     relay = await peers.start("relay", relay_service=True)
     shop = await peers.start("shop", relays=relay.addrs)
     place = await has_place(shop)
-    buyer = await peers.start("buyer")
+    buyer = await peers.start("buyer", peer_exchange=False)
     dead = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{shop.peer_id}" for port in (1, 2, 3, 4)]
     await buyer.call("deliver", peer=shop.peer_id, addrs=[*dead, place], text="bonjour")
     assert await route_to(buyer, shop) == place
@@ -82,7 +82,7 @@ async def test_place_is_kept_again_when_the_relay_restarted(peers: Peers) -> Non
     assert not [addr for addr in (await shop.call("about"))["addrs"] if "/p2p-circuit/" in addr]
     again = await peers.start("relay", again=True, relay_service=True, listen_port=port)
     place = await has_place(shop)
-    buyer = await peers.start("buyer")
+    buyer = await peers.start("buyer", peer_exchange=False)
     assert await buyer.call("connect", addr=place) == shop.peer_id
     assert again.peer_id == relay.peer_id
 
@@ -108,7 +108,7 @@ async def test_relay_connects_nobody_who_has_no_place(peers: Peers, known: bool)
     shop = await peers.start("shop", bootstrap=relay.addrs if known else [])
     if known:
         await shop.connected_to(relay)
-    buyer = await peers.start("buyer")
+    buyer = await peers.start("buyer", peer_exchange=False)
     with pytest.raises(Exception, match="knows no such peer"):
         await buyer.call("connect", addr=f"{relay.addrs[0]}/p2p-circuit/p2p/{shop.peer_id}")
     assert (await relay.call("stats"))["drops"]["relay-204"] == 1
@@ -118,7 +118,7 @@ async def test_circuit_ends_when_its_bytes_are_used_up_and_the_next_one_goes_on(
     relay = await peers.start("relay", relay_service=True, relay_circuit_mb=1)
     shop = await peers.start("shop", relays=relay.addrs)
     place = await has_place(shop)
-    buyer = await peers.start("buyer")
+    buyer = await peers.start("buyer", peer_exchange=False)
     file = await shop.call("add_file", size=3_000_000)
     with pytest.raises(Exception, match=r"broke|early"):
         await buyer.call("fetch_file", peer=shop.peer_id, addrs=[place], root=file["root"])
@@ -131,7 +131,7 @@ async def test_relay_bounds_circuits_of_one_peer(peers: Peers) -> None:
     relay = await peers.start("relay", relay_service=True, relay_circuits_per_peer=1)
     shop = await peers.start("shop", relays=relay.addrs)
     place = await has_place(shop)
-    first, second = await peers.start_many("first", "second")
+    first, second = await peers.start_many("first", "second", peer_exchange=False)
     assert await first.call("connect", addr=place) == shop.peer_id
     with pytest.raises(Exception, match="refused"):
         await second.call("connect", addr=place)
