@@ -38,7 +38,7 @@ apt_package() {
     command -v "$1" >/dev/null 2>&1 && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "Installing $2 (apt) …"
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2"; } >/dev/null 2>&1 \
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2"; } >/dev/null 2>&1 \
             || echo "apt could not install $2: $3 will be skipped."
     else
         echo "$2 is not installed: $3 will be skipped (Debian: apt-get install $2)."

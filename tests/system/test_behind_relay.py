@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +34,14 @@ class Valley:
         self.store = ""
 
     def open(self) -> None:
-        self.chain.start()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda begin: begin(), (self.chain.start, self.relay.init)))
         for place in (SHOP, BUYER):
             self.town.lend_loopback(self.chain.port, of=RELAY, to=place)
-        self.relay.init()
         set_up(self.relay, listen_host="0.0.0.0", relay_service=True)
         self.relay.start()
-        self._settle(self.shop)
-        self._settle(self.buyer)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._settle, (self.shop, self.buyer)))
 
     def _settle(self, node: PlacedNode) -> None:
         made = node.init()
@@ -48,9 +51,16 @@ class Valley:
         set_up(node, listen_host="0.0.0.0", relays=[relay])
         node.start(relay)
 
+    def halle(self, node: PlacedNode, *words: str) -> str:
+        """Run a command beside a node and return what it says."""
+        command = [sys.executable, "-m", "halle_cli", "--home", str(node.home), *words]
+        with self.town.inside(node.place):
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
     def close(self) -> None:
-        for process in (self.buyer, self.shop, self.relay, self.chain):
-            process.stop()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda process: process.stop(), (self.buyer, self.shop, self.relay)))
+        self.chain.stop()
 
     def show_logs(self) -> None:
         for log in (self.shop.log, self.buyer.log, self.relay.log):
@@ -100,3 +110,7 @@ def test_order_is_settled_between_namespaces_that_reach_only_a_relay(valley: Val
     route = peer_of(buyer, shop)
     assert route is not None
     assert "/p2p-circuit/" in route["addr"]
+    found = valley.halle(shop, "reachability", "--json")
+    assert json.loads(found)["state"] == "relayed"
+    assert "Others reach you through a relay." in valley.halle(shop, "reachability")
+    assert json.loads(valley.halle(valley.relay, "reachability", "--json"))["facts"]["serving"][0] >= 1

@@ -103,7 +103,8 @@ class Reach:
         self._asked: dict[str, float] = {}
         self._verdicts: dict[str, dict[str, tuple[bool, float]]] = {}
         self._to_ask_in, self._to_ask = trio.open_memory_channel[str](MAX_ASKED)
-        self.relays: dict[str, str] = {}
+        self.relays: set[str] = set()
+        """Peers that relay for others."""
 
     def came(self, peer: str) -> None:
         """Note a peer that we dialled: it is asked soon."""
@@ -172,9 +173,9 @@ class Reach:
             return _parsed(Identify(), await frames.read(64 * 1024))
 
     def _note_relay(self, peer: str, identity: Any) -> None:
-        self.relays.pop(peer, None)
+        self.relays.discard(peer)
         if circuit.HOP in identity.protocols and len(self.relays) < MAX_ASKED:
-            self.relays[peer] = peer
+            self.relays.add(peer)
 
     async def _ask(self, peer: str, addr: str) -> bool | None:
         """Ask for one address; None when the peer does not say."""

@@ -85,7 +85,7 @@ class Session:
         self.mapping = ""
         self._on_moved = moved
         self.reservations = Reservations(self.wire, self._moved, self._learned_relays)
-        self.relay = RelayServer(self.wire, lambda: self.listening) if config.relay_service else None
+        self.relay = RelayServer(self.wire, self._direct_addrs) if config.relay_service else None
         self.reach = Reach(self.wire, lambda: self.listening, lambda: self.port, self._moved)
         DialBack(self.wire)
         self.introductions = Introductions(self.wire, self._known_peers, self._addr_of)
@@ -179,7 +179,7 @@ class Session:
         if not self._config.learn_relays or self._config.relays or self.reach.confirmed or not self.reach.verdicts:
             return []
         addrs = {info.peer_id: info.addr for info in self.roster.table if info.direction == "outbound"}
-        return [addrs[peer] for peer in self.reach.relays if addrs.get(peer)]
+        return [addrs[peer] for peer in self.reach.relays if addrs.get(peer) and CIRCUIT not in addrs[peer]]
 
     def _dialled(self) -> list[str]:
         return [info.peer_id for info in self.roster.table if info.direction == "outbound"]
@@ -194,8 +194,11 @@ class Session:
         known = {peer: [addr] for peer, addr in self.book.addrs.items()}
         known |= {info.peer_id: [info.addr] for info in self.roster.table if info.direction == "outbound" and info.addr}
         for peer in self.relay.holders() if self.relay else ():
-            known.setdefault(peer, []).extend(f"{addr}{CIRCUIT}/p2p/{peer}" for addr in self.listening)
+            known.setdefault(peer, []).extend(f"{addr}{CIRCUIT}/p2p/{peer}" for addr in self._direct_addrs())
         return known
+
+    def _direct_addrs(self) -> tuple[str, ...]:
+        return tuple(addr for addr in self.addrs if CIRCUIT not in addr)
 
     def _addr_of(self, peer: str) -> str:
         return next((info.addr for info in self.roster.table if info.peer_id == peer), "")
