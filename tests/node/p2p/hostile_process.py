@@ -53,7 +53,7 @@ async def stall(host: Any, victim: Any) -> None:
         for protocol in HALLE:
             with suppress(Exception):  # some lanes are full before others
                 stream = await open_stream(host, victim, protocol)
-                await stream.write(prefix(1000) + b"half")
+                await stream.write(prefix(200) + b"half")
     await trio.sleep(3)
 
 
