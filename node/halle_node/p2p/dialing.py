@@ -80,6 +80,11 @@ class Dialer:
         self._attempts: dict[str, _Attempt] = {}
         self._wake = trio.Event()
 
+    @property
+    def remembered(self) -> dict[str, str]:
+        """Addresses that worked, by peer."""
+        return dict(self._book.addrs)
+
     def wake(self) -> None:
         self._wake.set()
 

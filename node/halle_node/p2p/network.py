@@ -68,7 +68,7 @@ class Network:
 
     def _mapped(self, addr: str) -> None:
         if self._bridge is not None and self._session is not None:
-            self._bridge.send(self._session.set_mapping, addr)
+            self._bridge.send(self._session.whereabouts.set_mapping, addr)
 
     async def _launch(self) -> None:
         self._bridge = Bridge(self._main)
@@ -101,7 +101,7 @@ class Network:
         """Called in the network thread; the attributes are replaced whole."""
         assert self._bridge is not None
         self.peer_id = session.wire.own_id
-        self._port = session.port
+        self._port = session.whereabouts.port
         self._session = session
         self._bridge.started()
 
@@ -158,12 +158,12 @@ class Network:
     @property
     def addrs(self) -> list[str]:
         """Return our full listen addresses, empty while the network is down."""
-        return list(self._session.addrs) if self._session is not None else []
+        return list(self._session.whereabouts.addrs) if self._session is not None else []
 
     async def reachability(self) -> Reachability:
         """Return how this node can be reached. Raises: P2PStopped."""
         bridge, session = self._running()
-        return await bridge.call(_soon(session.reachability))
+        return await bridge.call(_soon(session.whereabouts.reachability))
 
     def peers(self) -> list[PeerInfo]:
         return list(self._session.roster.table) if self._session is not None else []

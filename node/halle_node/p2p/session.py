@@ -17,23 +17,18 @@ from multiaddr import Multiaddr
 
 from halle_node.blocks import BlockStore
 from halle_node.p2p import hardening
-from halle_node.p2p.addresses import CIRCUIT, MAX_ADDRS
 from halle_node.p2p.bitswap import BitswapServer
 from halle_node.p2p.bridge import Bridge
 from halle_node.p2p.dialing import AddressBook, Dialer
 from halle_node.p2p.direct import DirectMessages
 from halle_node.p2p.exchange import BlockExchange
 from halle_node.p2p.gossip import TOPIC, HeadGossip
-from halle_node.p2p.interfaces import listening_addrs
-from halle_node.p2p.introductions import Introductions
 from halle_node.p2p.limits import PeerLedger
-from halle_node.p2p.reach import DialBack, Reach
-from halle_node.p2p.relay import RelayServer
-from halle_node.p2p.reservations import Reservations
 from halle_node.p2p.roster import Roster
 from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Handlers, NetworkConfig, Reachability
+from halle_node.p2p.types import Handlers, NetworkConfig
+from halle_node.p2p.whereabouts import Whereabouts
 from halle_node.p2p.wire import Wire
 from halle_protocol.errors import ConfigError, HalleError
 
@@ -42,7 +37,8 @@ log = logging.getLogger("halle_node.p2p")
 
 class Session:
     """Built in the trio thread; its public attributes are read by the facade only through the bridge,
-    except the roster's table and `addrs`, which are replaced whole. `moved` is called when `addrs` changed.
+    except the roster's table and the whereabouts' `addrs`, which are replaced whole; `moved` is called when the latter
+    have changed.
     """
 
     def __init__(
@@ -80,15 +76,7 @@ class Session:
         self._pubsub = self._new_pubsub()
         self._bitswap = BitswapServer(self.wire, store) if config.serve_bitswap else None
         self.roster = Roster(self.wire, self._peer_came, self._peer_went)
-        self.addrs: tuple[str, ...] = ()
-        self.listening: tuple[str, ...] = ()
-        self.mapping = ""
-        self._on_moved = moved
-        self.reservations = Reservations(self.wire, self._moved, self._learned_relays)
-        self.relay = RelayServer(self.wire, self._direct_addrs) if config.relay_service else None
-        self.reach = Reach(self.wire, lambda: self.listening, lambda: self.port, self._moved)
-        DialBack(self.wire)
-        self.introductions = Introductions(self.wire, self._known_peers, self._addr_of)
+        self.whereabouts = Whereabouts(self.wire, self.dialer, lambda: self.roster.table, moved)
         self._to_sync_in, self._to_sync = trio.open_memory_channel[str](64)
 
     def _asking(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -127,8 +115,7 @@ class Session:
 
     async def _start(self, nursery: trio.Nursery) -> None:
         await self._pubsub.wait_until_ready()
-        self.listening = listening_addrs([str(addr) for addr in self.host.get_addrs()])
-        self._moved()
+        self.whereabouts.start(nursery)
         if self._bitswap is not None:
             await self._bitswap.start()
         subscription = await self._pubsub.subscribe(TOPIC)
@@ -138,9 +125,6 @@ class Session:
         nursery.start_soon(self._sync_new_peers)
         nursery.start_soon(self._sync_periodically)
         nursery.start_soon(self.roster.run)
-        nursery.start_soon(self.reservations.run)
-        nursery.start_soon(self.reach.run)
-        nursery.start_soon(self.reach.run_again, self._dialled)
 
     def _check_port(self) -> None:
         """Refuse a port in use: with the library's SO_REUSEPORT two nodes would share it unnoticed."""
@@ -158,81 +142,18 @@ class Session:
                     hint="Stop what uses it or choose another p2p_port.",
                 ) from exc
 
-    @property
-    def port(self) -> int:
-        return int(Multiaddr(self.listening[0]).value_for_protocol("tcp"))
-
-    # where we are
-
-    def _moved(self) -> None:
-        """Tell the best addresses first: readers take only so many."""
-        own = f"/p2p/{self.wire.own_id}"
-        confirmed = [addr + own for addr in self.reach.confirmed]
-        mapped = [self.mapping + own] if self.mapping else []
-        addrs = dict.fromkeys([*mapped, *confirmed, *self.reservations.addrs, *self.listening])
-        before, self.addrs = self.addrs, tuple(addrs)[:MAX_ADDRS]
-        if self.addrs != before:
-            self._on_moved()
-
-    def _learned_relays(self) -> list[str]:
-        """Relays among the peers that we dialled, when nobody could dial us; none when the settings name some."""
-        if not self._config.learn_relays or self._config.relays or self.reach.confirmed or not self.reach.verdicts:
-            return []
-        addrs = {info.peer_id: info.addr for info in self.roster.table if info.direction == "outbound"}
-        return [addrs[peer] for peer in self.reach.relays if addrs.get(peer) and CIRCUIT not in addrs[peer]]
-
-    def _dialled(self) -> list[str]:
-        return [info.peer_id for info in self.roster.table if info.direction == "outbound"]
-
-    def set_mapping(self, addr: str) -> None:
-        """Note the address that the router passes on to us, "" for none."""
-        self.mapping = addr
-        self._moved()
-
-    def _known_peers(self) -> dict[str, list[str]]:
-        """Whom we reach and where: peers that we dialled, those remembered, those that we keep a place for."""
-        known = {peer: [addr] for peer, addr in self.book.addrs.items()}
-        known |= {info.peer_id: [info.addr] for info in self.roster.table if info.direction == "outbound" and info.addr}
-        for peer in self.relay.holders() if self.relay else ():
-            known.setdefault(peer, []).extend(f"{addr}{CIRCUIT}/p2p/{peer}" for addr in self._direct_addrs())
-        return known
-
-    def _direct_addrs(self) -> tuple[str, ...]:
-        return tuple(addr for addr in self.addrs if CIRCUIT not in addr)
-
-    def _addr_of(self, peer: str) -> str:
-        return next((info.addr for info in self.roster.table if info.peer_id == peer), "")
-
-    async def _ask_around(self, peer: str) -> None:
-        """Learn of more peers while fewer are connected than sought."""
-        if self._config.peer_exchange and self.dialer.wants_more():
-            for found, addrs in (await self.introductions.ask(peer)).items():
-                self.dialer.learn(found, addrs)
-
-    def reachability(self) -> Reachability:
-        """Return how this node can be reached."""
-        relay = self.relay
-        return Reachability(
-            listening=self.listening,
-            announced=self.addrs,
-            verdicts=self.reach.verdicts,
-            relays=self.reservations.relays,
-            mapping=self.mapping,
-            serving=None if relay is None else (relay.reservations, relay.circuits, relay.carried_bytes),
-        )
-
     # peers
 
     def _peer_came(self, peer: str, outbound: bool) -> None:
+        self.whereabouts.came(peer, outbound)
         if self.ledger.is_banned(peer):
             self.wire.condemn(peer)
         elif outbound:  # the side that dialled reconciles, for both
             self._queue_sync(peer)
-            self.reach.came(peer)
 
     def _peer_went(self, peer: str) -> None:
         self.dialer.wake()
-        self.reservations.went(peer)
+        self.whereabouts.went(peer)
 
     def _queue_sync(self, peer: str) -> None:
         try:
@@ -262,13 +183,7 @@ class Session:
             log.warning("reconciliation with %s failed", peer, exc_info=exc)
         else:
             await self._remember(peer)
-            await self._ask_around_quietly(peer)
-
-    async def _ask_around_quietly(self, peer: str) -> None:
-        try:
-            await self._ask_around(peer)
-        except HalleError as exc:
-            log.debug("asking %s for peers: %s", peer, exc)
+            await self.whereabouts.ask_around(peer)
 
     async def _remember(self, peer: str) -> None:
         """Keep the address of a peer that speaks Halle with us."""
