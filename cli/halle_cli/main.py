@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "order": ("orders", "order"),
     "search": ("market", "search"),
     "peers": ("market", "peers"),
+    "reachability": ("reachability", "reachability"),
     "contracts": ("contracts", "contracts"),
     "chain": ("contracts", "chain"),
 }

@@ -59,6 +59,22 @@ class Config(BaseModel):
         (), "Addresses to tell other peers, when they differ from the ones listened on.", unit="multiaddrs"
     )
     bootstrap: tuple[str, ...] = setting((), "Peers to dial at start.", unit="multiaddrs")
+    relays: tuple[str, ...] = setting(
+        (), "Relays that keep a place for this node, so that peers reach it behind a router.", unit="multiaddrs"
+    )
+    learn_relays: bool = setting(
+        True, "Use relays among the known peers when no relay is named and nobody can dial this node."
+    )
+    relay_service: bool = setting(False, "Relay for others; for a node that is reachable from the internet.")
+    relay_reservations: int = setting(64, "Peers that the relay keeps a place for.", unit="peers", ge=1, le=4096)
+    relay_circuits: int = setting(128, "Connections carried at a time by the relay.", ge=1, le=4096)
+    relay_circuit_mb: int = setting(64, "Most one relayed connection may carry.", unit="MB", ge=1, le=4096)
+    relay_circuit_s: int = setting(3600, "Longest life of one relayed connection.", unit="seconds", ge=60, le=86_400)
+    peer_exchange: bool = setting(True, "Ask peers for more peers while fewer than eight are connected.")
+    mdns: bool = setting(
+        True, "Find peers in the local network and be found there; nothing is sent while listen_host is this machine."
+    )
+    upnp: bool = setting(False, "Ask the home router to pass the peer-to-peer port on to this machine (UPnP).")
     rpc_url: str = setting("", "EVM JSON-RPC endpoint; empty starts the embedded chain.", unit="URL")
     chain_id: int = setting(0, "Chain the endpoint must be on; 0 accepts any.", unit="chain id", ge=0)
     chain_port: int = setting(8545, "Port of the embedded chain; 0 takes a free one.", unit="port", ge=0, le=65535)

@@ -7,6 +7,7 @@ is announced, a head that was heard is indexed) is wired here and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -141,7 +142,7 @@ class Node:
             self.chain,
             self.clock,
             blocks=self.blocks,
-            whereabouts=lambda: self.network.addrs,
+            whereabouts=self._whereabouts,
         )
 
     async def _join(self) -> None:
@@ -220,6 +221,16 @@ class Node:
             listen_port=self.config.p2p_port,
             bootstrap=self.config.bootstrap,
             remembered_path=self.config.home / "peers.json",
+            peer_exchange=self.config.peer_exchange,
+            mdns=self.config.mdns,
+            upnp=self.config.upnp,
+            relays=self.config.relays,
+            learn_relays=self.config.learn_relays,
+            relay_service=self.config.relay_service,
+            relay_reservations=self.config.relay_reservations,
+            relay_circuits=self.config.relay_circuits,
+            relay_circuit_mb=self.config.relay_circuit_mb,
+            relay_circuit_s=self.config.relay_circuit_s,
         )
 
     async def _published(self, published: Published) -> None:
@@ -245,11 +256,20 @@ class Node:
                     await self._announce(published.announcement)
             except HalleError as error:
                 log.warning("the shop could not be introduced: %s", error)
-            await asyncio.sleep(wait_s)
+            # A place at a relay, or its loss, must be in the profile before anyone dials.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self.network.moved.wait()
+            self.network.moved.clear()
+
+    def _whereabouts(self) -> list[str]:
+        """Addresses to tell others: those in the settings replace the ones listened on, not those at relays."""
+        if not self.config.announce_addrs:
+            return self.network.addrs
+        return [*self.config.announce_addrs, *(addr for addr in self.network.addrs if "/p2p-circuit/" in addr)]
 
     async def _furnish(self) -> None:
-        addrs = list(self.config.announce_addrs) or self.network.addrs
-        await self.catalog.set_route(self.network.peer_id, addrs)
+        await self.catalog.set_route(self.network.peer_id, self._whereabouts())
         profile = self.catalog.profile()
         if not profile.payment:
             payment = self._payment_options(profile.currency)

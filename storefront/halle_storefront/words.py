@@ -57,6 +57,25 @@ PAYMENT = {
     "disputed": Badge("bad", "scale", N_("Money in dispute")),
     "expired": Badge("plain", "clock", N_("Expired")),
 }
+REACH = {
+    "public": Badge("ok", "check", N_("Anyone can reach you")),
+    "relayed": Badge("ok", "check", N_("Others reach you through a relay")),
+    "lan": Badge("wait", "warning", N_("Only your own network reaches you")),
+    "private": Badge("bad", "warning", N_("Nobody can reach you")),
+    "loopback": Badge("bad", "warning", N_("Your node listens to this computer only")),
+    "unknown": Badge("plain", "clock", N_("Nobody has tried yet")),
+}
+REACH_STEPS = {
+    "nothing": N_("All is well; there is nothing to do."),
+    "connect": N_("Connect to a peer; it then tries to call you back."),
+    "listen": N_('Write listen_host = "0.0.0.0" into halle.toml and start the node again.'),
+    "forward": N_("In your router, forward the node's port (4480 unless you changed it) to this computer."),
+    "name-relay": N_(
+        "Or ask somebody with a reachable node for a relay, and write its address into halle.toml: relays."
+    ),
+    "relay-fails": N_("A relay that you named does not keep a place for you: check its address, or name another."),
+    "offer-relay": N_("You can help others behind routers: relay_service = true in halle.toml."),
+}
 FULFILMENT = {
     "unfulfilled": Badge("wait", "box", N_("To be packed")),
     "in_progress": Badge("calm", "box", N_("Being packed")),
@@ -279,6 +298,14 @@ class Words:
     @staticmethod
     def finality(value: str) -> Badge:
         return badge(FINALITY, value)
+
+    @staticmethod
+    def reach_state(value: str) -> Badge:
+        return badge(REACH, value)
+
+    @staticmethod
+    def reach_step(value: str) -> str:
+        return REACH_STEPS[value]
 
     @staticmethod
     def certificate(value: str) -> Badge:

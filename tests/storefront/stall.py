@@ -30,7 +30,7 @@ from halle_node.config import Config
 from halle_node.db import open_database
 from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, SearchPage, StoreView
 from halle_node.keys import Keys
-from halle_node.p2p.types import NetworkStats, PeerInfo
+from halle_node.p2p.types import NetworkStats, PeerInfo, Reachability, Reached
 from halle_node.trade import views as t
 from halle_protocol import catalog as catalogs
 from halle_protocol import unixfs
@@ -305,6 +305,15 @@ class Wire:
 
     def __init__(self) -> None:
         self.announced: list[bytes] = []
+        self.reach = Reachability(
+            self.addrs,
+            self.addrs,
+            (Reached("/ip4/203.0.113.9/tcp/4480", 0, 2, NOW - 60),),
+            {"/ip4/198.51.100.2/tcp/4480/p2p/16Uiu2HAm9Tq6bWcZ4nq8QJv2kA7eYd1LxP5rS3uVfNz": ""},
+        )
+
+    async def reachability(self) -> Reachability:
+        return self.reach
 
     def peers(self) -> list[PeerInfo]:
         return [

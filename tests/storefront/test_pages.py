@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from browsing import PAGES
@@ -164,6 +165,16 @@ async def test_a_silent_chain_leaves_the_pages_open(faces: Faces) -> None:
         status, page = await faces.get(path)
         assert status == 200
         assert "La chaîne est injoignable" in page
+
+
+async def test_the_network_page_says_whether_others_reach_the_shop(faces: Faces) -> None:
+    status, page = await faces.get("/fr/admin/network")
+    assert status == 200
+    assert "On vous joint par un relais" in page
+    assert "vous garde une place" in page
+    assert "jointe par 0, pas par 2" in page
+    faces.stall.network.reach = replace(faces.stall.network.reach, relays={}, listening=("/ip4/192.168.1.7/tcp/4480",))
+    assert "Nobody can reach you" in (await faces.get("/en/admin/network"))[1]
 
 
 async def test_an_empty_shop_shows_its_first_steps(faces: Faces, tmp_path) -> None:

@@ -28,6 +28,7 @@ from halle_node.p2p.roster import Roster
 from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
 from halle_node.p2p.types import Handlers, NetworkConfig
+from halle_node.p2p.whereabouts import Whereabouts
 from halle_node.p2p.wire import Wire
 from halle_protocol.errors import ConfigError, HalleError
 
@@ -36,7 +37,8 @@ log = logging.getLogger("halle_node.p2p")
 
 class Session:
     """Built in the trio thread; its public attributes are read by the facade only through the bridge,
-    except the roster's table and `addrs`, which are replaced whole.
+    except the roster's table and the whereabouts' `addrs`, which are replaced whole; `moved` is called when the latter
+    have changed.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Session:
         handlers: Handlers,
         traffic: Traffic,
         bridge: Bridge,
+        moved: Callable[[], object],
     ) -> None:
         self._config = config
         self._bridge = bridge
@@ -73,7 +76,7 @@ class Session:
         self._pubsub = self._new_pubsub()
         self._bitswap = BitswapServer(self.wire, store) if config.serve_bitswap else None
         self.roster = Roster(self.wire, self._peer_came, self._peer_went)
-        self.addrs: tuple[str, ...] = ()
+        self.whereabouts = Whereabouts(self.wire, self.dialer, lambda: self.roster.table, moved)
         self._to_sync_in, self._to_sync = trio.open_memory_channel[str](64)
 
     def _asking(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
@@ -112,7 +115,7 @@ class Session:
 
     async def _start(self, nursery: trio.Nursery) -> None:
         await self._pubsub.wait_until_ready()
-        self.addrs = tuple(str(addr) for addr in self.host.get_addrs())
+        self.whereabouts.start(nursery)
         if self._bitswap is not None:
             await self._bitswap.start()
         subscription = await self._pubsub.subscribe(TOPIC)
@@ -139,13 +142,10 @@ class Session:
                     hint="Stop what uses it or choose another p2p_port.",
                 ) from exc
 
-    @property
-    def port(self) -> int:
-        return int(Multiaddr(self.addrs[0]).value_for_protocol("tcp"))
-
     # peers
 
     def _peer_came(self, peer: str, outbound: bool) -> None:
+        self.whereabouts.came(peer, outbound)
         if self.ledger.is_banned(peer):
             self.wire.condemn(peer)
         elif outbound:  # the side that dialled reconciles, for both
@@ -153,6 +153,7 @@ class Session:
 
     def _peer_went(self, peer: str) -> None:
         self.dialer.wake()
+        self.whereabouts.went(peer)
 
     def _queue_sync(self, peer: str) -> None:
         try:
@@ -182,6 +183,7 @@ class Session:
             log.warning("reconciliation with %s failed", peer, exc_info=exc)
         else:
             await self._remember(peer)
+            await self.whereabouts.ask_around(peer)
 
     async def _remember(self, peer: str) -> None:
         """Keep the address of a peer that speaks Halle with us."""
@@ -211,4 +213,7 @@ def _rates(config: NetworkConfig) -> dict[str, float]:
         "blocks": config.block_requests_per_minute,
         "block-bytes": config.response_bytes_per_minute,
         "syncs": config.syncs_per_minute,
+        "relaying": config.relay_requests_per_minute,
+        "dial-backs": config.dial_backs_per_minute,
+        "introductions": config.introductions_per_minute,
     }

@@ -6,7 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
-from halle_protocol.errors import HalleError
+from halle_node.reachability import Finding, judge
+from halle_protocol.errors import HalleError, Unavailable
 from halle_protocol.keys import to_checksum
 
 from ..failures import describe
@@ -28,6 +29,7 @@ async def overview(request: web.Request) -> web.Response:
         store_address=to_checksum(node.keys.store_address),
         addrs=network.addrs,
         peers=network.peers(),
+        reach=await reach(node),
         head=node.catalog.current_head(),
         stores=node.index.stores(),
         pins=sorted(node.blocks.pins().items()),
@@ -47,6 +49,14 @@ def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:
         (storage.blocks, say(N_("blocks kept"))),
         (size(storage.bytes), say(N_("on disk"))),
     ]
+
+
+async def reach(node: ServedNode) -> Finding | None:
+    """How others reach this node; None while the network is down."""
+    try:
+        return judge(await node.network.reachability())
+    except Unavailable:
+        return None
 
 
 def size(count: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from halle_node.reachability import judge
 from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
 
@@ -82,6 +83,10 @@ async def network(node: ServedNode, _: web.Request) -> Any:
         "peers": node.network.peers(),
         "stats": node.network.stats(),
     }
+
+
+async def reachability(node: ServedNode, _: web.Request) -> Any:
+    return judge(await node.network.reachability())
 
 
 async def connect(node: ServedNode, request: web.Request) -> Any:
@@ -242,6 +247,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/doctor", doctor),
     ("GET", "/blocks/verify", verify_blocks),
     ("GET", "/network", network),
+    ("GET", "/reachability", reachability),
     ("POST", "/peers", connect),
     ("GET", "/products", list_products),
     ("POST", "/products", add_product),
