@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import trio
 from libp2p.peer.id import ID
+from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from multiaddr import Multiaddr
 
 from halle_node.p2p.addresses import check_peer_id, transports
@@ -21,6 +22,8 @@ from halle_node.p2p.types import NetworkConfig
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 
 log = logging.getLogger("halle_node.p2p")
+
+UNSUPPORTED = "protocol-unsupported"
 
 Server = Callable[[Frames, str], Awaitable[None]]
 
@@ -71,7 +74,7 @@ class Wire:
     async def opened(self, peer: str, addrs: Sequence[str], protocol: str) -> AsyncIterator[Frames]:
         """Give frames on a new stream, dialling when needed.
 
-        Raises: Unavailable "peer-unreachable", "peer-gone", "peer-stalled".
+        Raises: Unavailable "peer-unreachable", "protocol-unsupported", "peer-gone", "peer-stalled".
         """
         stream = await self._stream(peer, addrs, protocol)
         async with ended(stream):
@@ -82,8 +85,8 @@ class Wire:
         await self.connect(peer, addrs)
         try:
             return await self._new_stream(peer, protocol)
-        except Unavailable:
-            if not was_connected:
+        except Unavailable as exc:
+            if not was_connected or exc.code == UNSUPPORTED:
                 raise
         # The connection may be a ghost of a peer that restarted: dial once more.
         await self.disconnect(peer)
@@ -95,6 +98,8 @@ class Wire:
             try:
                 return await self.host.new_stream(_id(peer), [protocol])
             except Exception as exc:  # as in connect
+                if _is_refusal(exc):
+                    raise _unsupported(peer, protocol) from exc
                 raise _unreachable(peer, exc) from exc
         raise _unreachable(peer, None)
 
@@ -150,6 +155,16 @@ def _id(peer: str) -> Any:
         return ID.from_base58(check_peer_id(peer))
     except ValueError as exc:
         raise Refused(f"{peer!r} is not a peer id.", code="bad-peer-id", hint="It begins with 12D3Koo.") from exc
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """True when the peer answered that it does not speak the protocol; a negotiation that timed out is none."""
+    cause = error.__cause__
+    return isinstance(cause, MultiselectClientError) and "timed out" not in str(cause)
+
+
+def _unsupported(peer: str, protocol: str) -> Unavailable:
+    return Unavailable(f"Peer {peer} does not speak {protocol}.", code=UNSUPPORTED, hint="Ask another peer.")
 
 
 def _unreachable(peer: str, cause: BaseException | None) -> Unavailable:
