@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from interop.goods import Goods
+from interop.halle_peer import HallePeer, halle_peer
 from interop.kubo_daemon import KuboDaemon
 
 MakeKubo = Callable[..., KuboDaemon]
@@ -30,3 +33,16 @@ def make_kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeKubo]:
 def kubo(make_kubo: MakeKubo) -> KuboDaemon:
     """One running daemon for all tests: leave in it only blocks and pins."""
     return make_kubo().start()
+
+
+@pytest.fixture(scope="session")
+def goods() -> Goods:
+    """One shop's content, the same for all tests."""
+    return Goods()
+
+
+@pytest.fixture
+async def peer(tmp_path: Path) -> AsyncIterator[HallePeer]:
+    """Our network with an empty block store."""
+    async with halle_peer(tmp_path / "peer") as opened:
+        yield opened

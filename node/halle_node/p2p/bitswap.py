@@ -32,8 +32,8 @@ from halle_protocol.errors import HalleError
 
 # Others keep a stream open for their next want-list; an idle one costs a task and some kilobytes.
 IDLE_S = 120.0
-# One message holds at most this and one more block, which stays below the limit of 4 MiB.
-BATCH_BYTES = 1024 * 1024
+# One message holds less than this and one more block: Helia resets the stream at 2 MiB, Kubo at 4 MiB.
+BATCH_BYTES = 512 * 1024
 LOADED_AT_ONCE = 16
 _AGAIN_S = 0.1
 
