@@ -16,6 +16,7 @@ from itertools import chain, repeat
 from types import TracebackType
 
 from halle_node.blocks import BlockStore
+from halle_node.blocks.kubo import Source, make_publisher
 from halle_node.catalog import CatalogService
 from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
@@ -35,6 +36,7 @@ from halle_node.trade.service import TradeService
 from halle_protocol import catalog as tree
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, Unavailable
+from halle_protocol.head import Head
 from halle_protocol.money import Money
 from halle_protocol.reconcile import ItemSet
 
@@ -117,6 +119,8 @@ class Node:
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
         self.naming = Naming(self.db, self.keys.peer_private, self.clock)
+        self.kubo = make_publisher(self.config, self._kubo_source())
+        self._closing.push_async_callback(self.kubo.close)
         self.index = IndexService(
             self.config,
             self.db,
@@ -175,6 +179,7 @@ class Node:
             tasks.create_task(self.trade.run(), name="trade")
             tasks.create_task(self._introduce(), name="introduce")
             tasks.create_task(self._upkeep(), name="upkeep")
+            tasks.create_task(self.kubo.run(), name="kubo")
 
     # --- what the faces ask of the whole node
 
@@ -207,6 +212,13 @@ class Node:
             return self.keys.store_private
         raise Refused(f"This node has no key for 0x{address.hex()}.", code="key-unknown")
 
+    def _kubo_source(self) -> Source:
+        def head() -> Head | None:
+            published = self.catalog.current_head()
+            return None if published is None else published.head
+
+        return Source(self.blocks, self.keys.store_address, head, self.naming.point_to, self.clock)
+
     def _depths(self) -> Depths | None:
         safe, final = self.config.confirmations_safe, self.config.confirmations_final
         if not safe and not final:
@@ -227,6 +239,7 @@ class Node:
         await self.index.ingest_head(published.announcement, self.network.peer_id)
         await self.index.commit_search()  # whoever publishes looks at the shop next
         if self.online:
+            self.kubo.nudge()
             await self._announce(published.announcement)
 
     async def _announce(self, frame: bytes) -> None:

@@ -140,10 +140,10 @@ class LibraryCalls:
 
     def _opened(self) -> Any:
         if self._client is None:
-            with warnings.catch_warnings():
-                # At import urllib3 announces its version 3, which pyproject.toml excludes.
-                warnings.simplefilter("ignore", FutureWarning)
-                import ipfshttpclient
+            import ipfshttpclient
+
+            # What urllib3 announces is its version 3, which pyproject.toml excludes.
+            warnings.filterwarnings("ignore", "The 'strict' parameter", FutureWarning)
             self._client = ipfshttpclient.Client(
                 self._address.multiaddr, headers=self._headers or None, timeout=self._timeout_s, session=True
             )

@@ -142,7 +142,7 @@ class KuboPublisher:
         pinned = await daemon.pins(self._prefix)
         await self._learn(pinned)
         plan = await asyncio.to_thread(make_plan, self._source.blocks, head, self._known)
-        await self._send(daemon, plan)
+        await self._send(daemon, [cid for cid in plan.blocks if cid not in pinned])
         await self._pin(daemon, plan, pinned)
         await self._name(daemon, head)
         await self._unpin(daemon, plan, pinned)
@@ -157,10 +157,10 @@ class KuboPublisher:
             self._known = await asyncio.to_thread(reached, self._source.blocks, roots)
             self._known_pins = roots
 
-    async def _send(self, daemon: Daemon, plan: Plan) -> None:
+    async def _send(self, daemon: Daemon, blocks: Sequence[CID]) -> None:
         """Send what the daemon lacks, a bounded piece at a time."""
-        for start in range(0, len(plan.blocks), PIECE_BLOCKS):
-            lot = plan.blocks[start : start + PIECE_BLOCKS]
+        for start in range(0, len(blocks), PIECE_BLOCKS):
+            lot = blocks[start : start + PIECE_BLOCKS]
             for piece in await asyncio.to_thread(self._pieces, lot):
                 await self._send_piece(daemon, piece)
 
