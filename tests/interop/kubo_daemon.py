@@ -62,7 +62,7 @@ class KuboDaemon:
         self.program = go_program("ipfs")
         self.repo = folder / "ipfs"
         self.log = folder / "kubo.log"
-        self._environ = {
+        self.environ = {
             "HOME": str(folder),
             "IPFS_PATH": str(self.repo),
             "IPFS_TELEMETRY": "off",
@@ -74,13 +74,14 @@ class KuboDaemon:
             self.run("config", "profile", "apply", profile)
             self.configure({**SETTINGS, **(settings or {})})
         self._process: subprocess.Popen[bytes] | None = None
+        self.headers: dict[str, str] = {}
         self.api = self.gateway = self.peer_id = ""
         self.addrs: list[str] = []
 
     def run(self, *words: str, data: bytes = b"") -> str:
         """Return what the command `ipfs` prints."""
         done = subprocess.run(
-            [self.program, *words], input=data, env=self._environ, capture_output=True, check=False, timeout=START_S
+            [self.program, *words], input=data, env=self.environ, capture_output=True, check=False, timeout=START_S
         )
         if done.returncode:
             raise RpcFailed(done.stderr.decode())
@@ -100,16 +101,23 @@ class KuboDaemon:
             place[last] = value
         path.write_text(json.dumps(config))
 
-    def start(self, *words: str) -> KuboDaemon:
-        """Return when the daemon answers; `words` are options of `ipfs daemon`."""
+    def start(self, *words: str, disk_kb: int = 0) -> KuboDaemon:
+        """Return when the daemon answers; `words` are options of `ipfs daemon`.
+
+        With `disk_kb` its blocks are on a disk of that size, which takes root.
+        """
         for name in ("api", "gateway"):
             (self.repo / name).unlink(missing_ok=True)
+        said = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self.program, "daemon", "--migrate=false", *words], env=self._environ, stdout=log, stderr=log
+                [*self._on_disk(disk_kb), self.program, "daemon", "--migrate=false", *words],
+                env=self.environ,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + START_S
-        while b"Daemon is ready" not in self.log.read_bytes().rpartition(b"Initializing daemon")[2]:
+        while b"Daemon is ready" not in self.log.read_bytes()[said:]:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise RpcFailed(f"Kubo did not start:\n{self.log.read_text(errors='replace')[-4000:]}")
@@ -120,6 +128,14 @@ class KuboDaemon:
             self._ask_who()
         self.gateway = (self.repo / "gateway").read_text().strip()
         return self
+
+    def _on_disk(self, size_kb: int) -> list[str]:
+        """Return the words that run what follows with a disk of its own under the blocks."""
+        if not size_kb:
+            return []
+        blocks = self.repo / "blocks"
+        make = f"cp -a {blocks} {blocks}.kept && mount -t tmpfs -o size={size_kb}k none {blocks}"
+        return ["unshare", "--mount", "sh", "-ec", f'{make} && cp -a {blocks}.kept/. {blocks} && exec "$@"', "sh"]
 
     def _ask_who(self) -> None:
         who = self.rpc("id")
@@ -161,7 +177,7 @@ class KuboDaemon:
         query += [(name.replace("_", "-"), _text(value)) for name, value in options.items()]
         url = f"{self.api}/api/v0/{path}?{urllib.parse.urlencode(query)}"
         body, headers = _multipart(data) if data is not None else (b"", {})
-        request = urllib.request.Request(url, data=body, headers=headers, method="POST")
+        request = urllib.request.Request(url, data=body, headers=headers | self.headers, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=timeout) as response:
                 return bytes(response.read())

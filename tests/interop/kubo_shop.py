@@ -15,7 +15,7 @@ from halle_node.catalog.report import Published
 from halle_protocol.head import Head
 from node.catalog.shop import Shop, open_shop, picture, shirt
 
-WAIT_S = 60
+WAIT_S = 30
 
 
 @dataclass
