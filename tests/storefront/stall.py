@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from halle_node.blocks import BlockStore
+from halle_node.blocks.kubo import KuboStatus
 from halle_node.catalog import (
     CatalogService,
     ProductForm,
@@ -361,6 +362,16 @@ class ChainEnd:
         return [b"\xab" * 32]
 
 
+class Keeper:
+    """An IPFS daemon, scripted."""
+
+    def __init__(self) -> None:
+        self.shown = KuboStatus("off")
+
+    def status(self) -> KuboStatus:
+        return self.shown
+
+
 @dataclass
 class Stall:
     """A node as the pages see it."""
@@ -372,6 +383,7 @@ class Stall:
     db: Any
     reviews: tuple[ReviewView, ...] = ()
     network: Any = field(default_factory=Wire)
+    kubo: Any = field(default_factory=Keeper)
     trade: Any = field(default_factory=Counter)
     clock: Any = time.time
     chain: Any = field(default_factory=ChainEnd)
