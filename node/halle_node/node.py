@@ -31,6 +31,7 @@ from halle_node.index import IndexService
 from halle_node.keys import Keys
 from halle_node.messages import MessageService
 from halle_node.p2p import Network, NetworkConfig, Verdict
+from halle_node.p2p.keepers import tellable
 from halle_node.trade.reputation import ReviewJudge
 from halle_node.trade.service import TradeService
 from halle_protocol import catalog as tree
@@ -263,7 +264,8 @@ class Node:
 
     async def _furnish(self) -> None:
         addrs = list(self.config.announce_addrs) or self.network.addrs
-        await self.catalog.set_route(self.network.peer_id, addrs)
+        # Whoever finds us away can still read the shop at the daemon that keeps it.
+        await self.catalog.set_route(self.network.peer_id, [*addrs, *tellable(self.kubo.status().addrs, addrs)])
         profile = self.catalog.profile()
         if not profile.payment:
             payment = self._payment_options(profile.currency)
