@@ -31,7 +31,7 @@ from halle_node.index import IndexService
 from halle_node.keys import Keys
 from halle_node.messages import MessageService
 from halle_node.p2p import Network, NetworkConfig, Verdict
-from halle_node.p2p.keepers import tellable
+from halle_node.p2p.keepers import keepers, tellable
 from halle_node.trade.reputation import ReviewJudge
 from halle_node.trade.service import TradeService
 from halle_protocol import catalog as tree
@@ -264,14 +264,20 @@ class Node:
 
     async def _furnish(self) -> None:
         addrs = list(self.config.announce_addrs) or self.network.addrs
-        # Whoever finds us away can still read the shop at the daemon that keeps it.
-        await self.catalog.set_route(self.network.peer_id, [*addrs, *tellable(self.kubo.status().addrs, addrs)])
+        await self.catalog.set_route(self.network.peer_id, [*addrs, *self._keepers(addrs)])
         profile = self.catalog.profile()
         if not profile.payment:
             payment = self._payment_options(profile.currency)
             await self.catalog.save_profile(replace(profile, payment=payment))
         if not self.catalog.shipping().zones:
             await self.catalog.save_shipping(_starter_shipping(profile.country, profile.currency))
+
+    def _keepers(self, addrs: Sequence[str]) -> list[str]:
+        """Return where the shop can be read when we are away. A daemon that was not reached yet stays named as it was."""
+        daemon = self.kubo.status()
+        if daemon.addrs or daemon.state == "off":
+            return tellable(daemon.addrs, addrs)
+        return [addr for _, addr in keepers(self.network.peer_id, self.catalog.profile().addrs)]
 
     def _payment_options(self, currency: str) -> tuple[PaymentForm, ...]:
         contracts = self.chain.contracts

@@ -187,8 +187,12 @@ class KuboDaemon:
 
     def rpc(self, path: str, *args: str, data: bytes | None = None, timeout: float = 30, **options: object) -> Any:
         """Return the last JSON value of one call."""
-        lines = self.rpc_bytes(path, *args, data=data, timeout=timeout, **options).splitlines()
-        return json.loads(lines[-1]) if lines else None
+        lines = self.rpc_lines(path, *args, data=data, timeout=timeout, **options)
+        return lines[-1] if lines else None
+
+    def rpc_lines(self, path: str, *args: str, **options: Any) -> list[Any]:
+        """Return every JSON value of one call."""
+        return [json.loads(line) for line in self.rpc_bytes(path, *args, **options).splitlines()]
 
     def connect(self, multiaddr: str) -> None:
         """Dial a peer and stay connected."""
