@@ -101,7 +101,8 @@ async def _kubo(node: Node) -> Check:
     if not node.online:
         return Check("kubo", "warning", "The node is not running.", "Start it with `halle up`.")
     if found.trouble is not None:
-        return Check("kubo", "failed", f"{found.trouble.message} ({found.trouble.code})", found.trouble.hint)
+        state: State = "warning" if found.trouble.passes else "failed"
+        return Check("kubo", state, f"{found.trouble.message} ({found.trouble.code})", found.trouble.hint)
     if found.state != "ok":
         return Check("kubo", "ok", f"The IPFS daemon at {found.address} gets what is published.")
     kept = f"Kubo {found.version} at {found.address} keeps head {found.seq} in {len(found.pins)} pins"

@@ -273,7 +273,10 @@ class Node:
             await self.catalog.save_shipping(_starter_shipping(profile.country, profile.currency))
 
     def _keepers(self, addrs: Sequence[str]) -> list[str]:
-        """Return where the shop can be read when we are away. A daemon that was not reached yet stays named as it was."""
+        """Return where the shop can be read when we are away.
+
+        A daemon that was not reached yet stays named as it was: a restart must not publish it away and back.
+        """
         daemon = self.kubo.status()
         if daemon.addrs or daemon.state == "off":
             return tellable(daemon.addrs, addrs)

@@ -90,6 +90,21 @@ async def test_restarted_node_sends_nothing_again(
         assert (await keeper.kept(published)).sent_blocks == 0
 
 
+async def test_wiped_daemon_is_filled_again(keeper: KuboShop, pair: tuple[KuboDaemon, KuboDaemon]) -> None:
+    near = pair[0]
+    published = await keeper.offer("blue-shirt")
+    await keeper.kept(published)
+    for cid in (published.catalog_root, published.head.cid):
+        await asyncio.to_thread(near.rpc, "pin/rm", str(cid))
+    await asyncio.to_thread(near.rpc, "repo/gc")
+    assert not near.has(str(published.catalog_root))
+    again = await keeper.offer("red-shirt")
+    await keeper.kept(again)
+    assert near.pins()[str(again.catalog_root)] == keeper.prefix + "catalog"
+    listing = tree.lookup(again.catalog_root, "listing/blue-shirt", keeper.shop.blocks.get)
+    assert near.has(str(listing))
+
+
 async def test_operators_own_pin_stays(keeper: KuboShop, pair: tuple[KuboDaemon, KuboDaemon]) -> None:
     near = pair[0]
     first = await keeper.offer("blue-shirt")

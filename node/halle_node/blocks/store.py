@@ -215,6 +215,7 @@ class BlockStore:
 
 
 def links_of(cid: CID, data: bytes) -> list[CID]:
+    """Return what a stored block points to; nothing when it is not valid for its codec."""
     try:
         return unixfs.links(cid, data)
     except ProtocolError:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +87,9 @@ class LibraryCalls:
         await self._request("/provide/once", [str(cid)], None, {})
 
     async def close(self) -> None:
-        async with self._turn:
-            if self._client is not None:
-                await asyncio.to_thread(self._client.close)
-                self._client = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     async def call(self, name: str, *args: Any, **options: Any) -> Json:
         """Make one of the library's calls by its name there.
@@ -118,7 +119,7 @@ class LibraryCalls:
 
     async def _run(self, name: str, run: Callable[[Any], Any]) -> Any:
         async with self._turn:
-            return await asyncio.to_thread(self._blocking, name, run)
+            return await _in_thread(lambda: self._blocking(name, run))
 
     def _blocking(self, name: str, run: Callable[[Any], Any]) -> Any:
         from ipfshttpclient import exceptions
@@ -148,6 +149,32 @@ class LibraryCalls:
                 self._address.multiaddr, headers=self._headers or None, timeout=self._timeout_s, session=True
             )
         return self._client
+
+
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    """Run blocking work in a thread that a stopping process does not wait for: a frozen daemon would hold it up."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as exc:  # the thread's top: whoever waits gets it
+            error = exc
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="halle-kubo", daemon=True).start()
+    return await future
 
 
 def _one(name: str, value: Any) -> Json:

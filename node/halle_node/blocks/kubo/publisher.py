@@ -18,7 +18,7 @@ from halle_node.blocks.kubo.status import KeptPin, KuboStatus, Trouble
 from halle_node.blocks.store import BlockStore
 from halle_node.chain.backoff import Backoff
 from halle_protocol.cid import CID
-from halle_protocol.errors import HalleError
+from halle_protocol.errors import HalleError, Unavailable
 from halle_protocol.head import Head
 
 log = logging.getLogger(__name__)
@@ -242,4 +242,5 @@ class KuboPublisher:
         self._set(state="failed", trouble=self._trouble(error))
 
     def _trouble(self, error: HalleError) -> Trouble:
-        return Trouble(error.code, error.message, error.hint, self._source.clock())
+        passes = isinstance(error, Unavailable)
+        return Trouble(error.code, error.message, error.hint, self._source.clock(), passes)

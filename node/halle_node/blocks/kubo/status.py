@@ -21,12 +21,13 @@ class KeptPin:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why something did not work, last. Units: `at` in unix seconds."""
+    """Why something did not work, last; `passes` when it may work later as it stands. Units: `at` in unix seconds."""
 
     code: str
     message: str
     hint: str
     at: int
+    passes: bool = True
 
 
 @dataclass(frozen=True)
