@@ -17,7 +17,9 @@ from itertools import chain, repeat
 from types import TracebackType
 
 from halle_node.blocks import BlockStore
+from halle_node.blocks.kubo import Source, make_publisher
 from halle_node.catalog import CatalogService
+from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
 from halle_node.chain.chain import Chain
@@ -30,11 +32,13 @@ from halle_node.index import IndexService
 from halle_node.keys import Keys
 from halle_node.messages import MessageService
 from halle_node.p2p import Network, NetworkConfig, Verdict
+from halle_node.p2p.keepers import keepers, tellable
 from halle_node.trade.reputation import ReviewJudge
 from halle_node.trade.service import TradeService
 from halle_protocol import catalog as tree
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, Unavailable
+from halle_protocol.head import Head
 from halle_protocol.money import Money
 from halle_protocol.reconcile import ItemSet
 
@@ -116,6 +120,9 @@ class Node:
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
+        self.naming = Naming(self.db, self.keys.peer_private, self.clock)
+        self.kubo = make_publisher(self.config, self._kubo_source())
+        self._closing.push_async_callback(self.kubo.close)
         self.index = IndexService(
             self.config,
             self.db,
@@ -177,6 +184,7 @@ class Node:
             tasks.create_task(self.trade.run(), name="trade")
             tasks.create_task(self._introduce(), name="introduce")
             tasks.create_task(self._upkeep(), name="upkeep")
+            tasks.create_task(self.kubo.run(), name="kubo")
 
     # --- what the faces ask of the whole node
 
@@ -209,6 +217,13 @@ class Node:
             return self.keys.store_private
         raise Refused(f"This node has no key for 0x{address.hex()}.", code="key-unknown")
 
+    def _kubo_source(self) -> Source:
+        def head() -> Head | None:
+            published = self.catalog.current_head()
+            return None if published is None else published.head
+
+        return Source(self.blocks, self.keys.store_address, head, self.naming.point_to, self.clock)
+
     def _depths(self) -> Depths | None:
         safe, final = self.config.confirmations_safe, self.config.confirmations_final
         if not safe and not final:
@@ -235,9 +250,11 @@ class Node:
 
     async def _published(self, published: Published) -> None:
         """Index our own shop as anyone else would, and tell the hall."""
+        await self.naming.point_to(published.head)
         await self.index.ingest_head(published.announcement, self.network.peer_id)
         await self.index.commit_search()  # whoever publishes looks at the shop next
         if self.online:
+            self.kubo.nudge()
             await self._announce(published.announcement)
 
     async def _announce(self, frame: bytes) -> None:
@@ -252,6 +269,7 @@ class Node:
             try:
                 await self._furnish()
                 published = await self.catalog.publish(products=False)
+                await self.naming.point_to(published.head)
                 if not published.is_new:
                     await self._announce(published.announcement)
             except HalleError as error:
@@ -269,13 +287,24 @@ class Node:
         return [*self.config.announce_addrs, *(addr for addr in self.network.addrs if "/p2p-circuit/" in addr)]
 
     async def _furnish(self) -> None:
-        await self.catalog.set_route(self.network.peer_id, self._whereabouts())
+        addrs = self._whereabouts()
+        await self.catalog.set_route(self.network.peer_id, [*addrs, *self._keepers(addrs)])
         profile = self.catalog.profile()
         if not profile.payment:
             payment = self._payment_options(profile.currency)
             await self.catalog.save_profile(replace(profile, payment=payment))
         if not self.catalog.shipping().zones:
             await self.catalog.save_shipping(_starter_shipping(profile.country, profile.currency))
+
+    def _keepers(self, addrs: Sequence[str]) -> list[str]:
+        """Return where the shop can be read when we are away.
+
+        A daemon that was not reached yet stays named as it was: a restart must not publish it away and back.
+        """
+        daemon = self.kubo.status()
+        if daemon.addrs or daemon.state == "off":
+            return tellable(daemon.addrs, addrs)
+        return [addr for _, addr in keepers(self.network.peer_id, self.catalog.profile().addrs)]
 
     def _payment_options(self, currency: str) -> tuple[PaymentForm, ...]:
         contracts = self.chain.contracts

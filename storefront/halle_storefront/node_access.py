@@ -12,6 +12,7 @@ from .security import Doorkeeper
 
 if TYPE_CHECKING:
     from halle_node.blocks import BlockStore
+    from halle_node.blocks.kubo import KuboPublisher
     from halle_node.catalog import CatalogService
     from halle_node.chain.chain import Chain
     from halle_node.config import Config
@@ -29,6 +30,7 @@ class ServedNode(Protocol):
     config: Config
     keys: Keys
     blocks: BlockStore
+    kubo: KuboPublisher
     network: Network
     chain: Chain
     catalog: CatalogService

@@ -1,4 +1,4 @@
-"""Our own peers and peers of others, in processes of their own, driven alike."""
+"""Engines of others as fixtures, and our own peers beside them, driven alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ import pytest
 from halle_protocol.cid import DAG_CBOR, cid_of
 from halle_protocol.head import announce, sign_head
 from interop.engines import JS, go_program, node_js
+from interop.goods import Goods
+from interop.halle_peer import HallePeer, halle_peer
+from interop.kubo_daemon import KuboDaemon
 from node.p2p.conftest import Peer, peers  # noqa: F401 - the fixture of our own peers
 from samples_people import DAY, MERCHANT, MERCHANT_KEY
 
@@ -80,3 +83,39 @@ def fresh_head(seq: int = 1) -> bytes:
     catalog = cid_of(DAG_CBOR, b"\xa0")
     head = sign_head(MERCHANT_KEY, MERCHANT, seq, catalog, issued=now, expires=now + DAY)
     return announce(head).encode()
+
+
+MakeKubo = Callable[..., KuboDaemon]
+
+
+@pytest.fixture(scope="session")
+def make_kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeKubo]:
+    """Make daemons, not yet started; each is stopped at the end of the run."""
+    made: list[KuboDaemon] = []
+
+    def make(settings: dict[str, Any] | None = None, **options: Any) -> KuboDaemon:
+        made.append(KuboDaemon(tmp_path_factory.mktemp("kubo"), settings, **options))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        daemon.stop()
+
+
+@pytest.fixture(scope="session")
+def kubo(make_kubo: MakeKubo) -> KuboDaemon:
+    """One running daemon for all tests: leave in it only blocks and pins."""
+    return make_kubo().start()
+
+
+@pytest.fixture(scope="session")
+def goods() -> Goods:
+    """One shop's content, the same for all tests."""
+    return Goods()
+
+
+@pytest.fixture
+async def peer(tmp_path: Path) -> AsyncIterator[HallePeer]:
+    """Our network with an empty block store."""
+    async with halle_peer(tmp_path / "peer") as opened:
+        yield opened

@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from halle_node.blocks import BlockStore
+from halle_node.blocks.kubo import KuboStatus
 from halle_node.catalog import (
     CatalogService,
     ProductForm,
@@ -370,6 +371,16 @@ class ChainEnd:
         return [b"\xab" * 32]
 
 
+class Keeper:
+    """An IPFS daemon, scripted."""
+
+    def __init__(self) -> None:
+        self.shown = KuboStatus("off")
+
+    def status(self) -> KuboStatus:
+        return self.shown
+
+
 @dataclass
 class Stall:
     """A node as the pages see it."""
@@ -381,6 +392,7 @@ class Stall:
     db: Any
     reviews: tuple[ReviewView, ...] = ()
     network: Any = field(default_factory=Wire)
+    kubo: Any = field(default_factory=Keeper)
     trade: Any = field(default_factory=Counter)
     clock: Any = time.time
     chain: Any = field(default_factory=ChainEnd)

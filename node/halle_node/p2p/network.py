@@ -209,7 +209,7 @@ class Network:
         if peer_id == self.peer_id:
             return await asyncio.to_thread(self._own_blocks, cids)
         bridge, session = self._running()
-        return await bridge.call(session.exchange.fetch, peer_id, list(addrs), list(cids))
+        return await bridge.call(session.fetch, peer_id, list(addrs), list(cids))
 
     async def fetch_any(self, cids: Sequence[CID], *, prefer: Sequence[str] = ()) -> dict[CID, bytes]:
         """Ask the preferred peers and then every connected one until nothing of `cids` is missing."""

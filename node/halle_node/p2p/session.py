@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
@@ -17,7 +17,7 @@ from multiaddr import Multiaddr
 
 from halle_node.blocks import BlockStore
 from halle_node.p2p import hardening
-from halle_node.p2p.bitswap import BitswapServer
+from halle_node.p2p.bitswap import Bitswap
 from halle_node.p2p.bridge import Bridge
 from halle_node.p2p.dialing import AddressBook, Dialer
 from halle_node.p2p.direct import DirectMessages
@@ -29,8 +29,9 @@ from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
 from halle_node.p2p.types import Handlers, NetworkConfig
 from halle_node.p2p.whereabouts import Whereabouts
-from halle_node.p2p.wire import Wire
-from halle_protocol.errors import ConfigError, HalleError
+from halle_node.p2p.wire import UNSUPPORTED, Wire
+from halle_protocol.cid import CID
+from halle_protocol.errors import ConfigError, HalleError, Unavailable
 
 log = logging.getLogger("halle_node.p2p")
 
@@ -74,7 +75,7 @@ class Session:
         self.book = AddressBook(config.remembered_path)
         self.dialer = Dialer(self.wire, config, self.book)
         self._pubsub = self._new_pubsub()
-        self._bitswap = BitswapServer(self.wire, store) if config.serve_bitswap else None
+        self._bitswap = Bitswap(self.wire, store) if config.serve_bitswap else None
         self.roster = Roster(self.wire, self._peer_came, self._peer_went)
         self.whereabouts = Whereabouts(self.wire, self.dialer, lambda: self.roster.table, moved)
         self._to_sync_in, self._to_sync = trio.open_memory_channel[str](64)
@@ -116,8 +117,6 @@ class Session:
     async def _start(self, nursery: trio.Nursery) -> None:
         await self._pubsub.wait_until_ready()
         self.whereabouts.start(nursery)
-        if self._bitswap is not None:
-            await self._bitswap.start()
         subscription = await self._pubsub.subscribe(TOPIC)
         nursery.start_soon(self.gossip.run, subscription)
         nursery.start_soon(self.wire.execute_bans)
@@ -141,6 +140,15 @@ class Session:
                     code="p2p-port-unavailable",
                     hint="Stop what uses it or choose another p2p_port.",
                 ) from exc
+
+    async def fetch(self, peer: str, addrs: Sequence[str], cids: Sequence[CID]) -> dict[CID, bytes]:
+        """Return those of `cids` that the peer has: by our own protocol, or by bitswap when it speaks only that."""
+        try:
+            return await self.exchange.fetch(peer, addrs, cids)
+        except Unavailable as exc:
+            if exc.code != UNSUPPORTED or self._bitswap is None:
+                raise
+        return await self._bitswap.fetch(peer, addrs, cids)
 
     # peers
 

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import trio
 from libp2p.peer.id import ID
+from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from multiaddr import Multiaddr
 
 from halle_node.p2p.addresses import check_peer_id, is_circuit, transports
@@ -22,6 +23,8 @@ from halle_node.p2p.types import NetworkConfig
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 
 log = logging.getLogger("halle_node.p2p")
+
+UNSUPPORTED = "protocol-unsupported"
 
 Server = Callable[[Frames, str], Awaitable[None]]
 CIRCUIT_AFTER_S = 0.5
@@ -101,7 +104,7 @@ class Wire:
     async def opened(self, peer: str, addrs: Sequence[str], protocol: str) -> AsyncIterator[Frames]:
         """Give frames on a new stream, dialling when needed.
 
-        Raises: Unavailable "peer-unreachable", "peer-gone", "peer-stalled".
+        Raises: Unavailable "peer-unreachable", "protocol-unsupported", "peer-gone", "peer-stalled".
         """
         stream = await self.open_stream(peer, addrs, protocol)
         async with ended(stream):
@@ -114,7 +117,7 @@ class Wire:
         try:
             return await self._new_stream(peer, protocol)
         except Unavailable as exc:
-            if not was_connected or exc.code == "protocol-unknown":
+            if not was_connected or exc.code == UNSUPPORTED:
                 raise
         # The connection may be a ghost of a peer that restarted: dial once more.
         await self.disconnect(peer)
@@ -136,7 +139,9 @@ class Wire:
             try:
                 return await self.host.new_stream(_id(peer), [protocol])
             except Exception as exc:  # as in connect
-                raise _refused_stream(peer, protocol, exc) from exc
+                if _is_refusal(exc):
+                    raise _unsupported(peer, protocol) from exc
+                raise _unreachable(peer, exc) from exc
         raise _unreachable(peer, None)
 
     def frames(self, stream: Any) -> Frames:
@@ -198,13 +203,14 @@ def _id(peer: str) -> Any:
         raise Refused(f"{peer!r} is not a peer id.", code="bad-peer-id", hint="It begins with 12D3Koo.") from exc
 
 
-def _refused_stream(peer: str, protocol: str, cause: Exception) -> Unavailable:
-    """Tell a peer that does not speak a protocol from one that is gone: only the text of the error differs."""
-    if "protocols not supported" not in str(cause.__cause__):
-        return _unreachable(peer, cause)
-    return Unavailable(
-        f"Peer {peer} does not speak {protocol}.", code="protocol-unknown", hint="It runs other software."
-    )
+def _is_refusal(error: BaseException) -> bool:
+    """True when the peer answered that it does not speak the protocol; a negotiation that timed out is none."""
+    cause = error.__cause__
+    return isinstance(cause, MultiselectClientError) and "timed out" not in str(cause)
+
+
+def _unsupported(peer: str, protocol: str) -> Unavailable:
+    return Unavailable(f"Peer {peer} does not speak {protocol}.", code=UNSUPPORTED, hint="Ask another peer.")
 
 
 def _unreachable(peer: str, cause: BaseException | None) -> Unavailable:

@@ -6,11 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from halle_node.blocks.kubo import KuboStatus
 from halle_node.reachability import Finding, judge
 from halle_protocol.errors import HalleError, Unavailable
 from halle_protocol.keys import to_checksum
 
-from ..failures import describe
+from ..failures import Problem, describe
 from ..forms import read_form, see_other
 from ..i18n import N_, language_of, show_time, translations
 from ..local_pages import admin_page, here
@@ -36,7 +37,19 @@ async def overview(request: web.Request) -> web.Response:
         figures=figures(node, lang),
         chain_facts=facts,
         chain_problem=problem,
+        kubo=node.kubo.status(),
+        kubo_problems=kubo_problems(node.kubo.status(), lang),
     )
+
+
+def kubo_problems(status: KuboStatus, lang: str) -> list[tuple[str, Problem, int]]:
+    """What does not work with the IPFS daemon. Shape: kind, words, since when."""
+    kinds = (("keep", status.trouble), ("name", status.name_trouble), ("provide", status.provide_trouble))
+    return [
+        (kind, describe(HalleError(found.message, code=found.code, hint=found.hint), lang), found.at)
+        for kind, found in kinds
+        if found is not None
+    ]
 
 
 def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:

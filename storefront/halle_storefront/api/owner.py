@@ -82,6 +82,7 @@ async def network(node: ServedNode, _: web.Request) -> Any:
         "addrs": node.network.addrs,
         "peers": node.network.peers(),
         "stats": node.network.stats(),
+        "kubo": node.kubo.status(),
     }
 
 

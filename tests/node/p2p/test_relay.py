@@ -150,6 +150,6 @@ async def test_relay_that_is_none_is_told_so(peers: Peers) -> None:
     shop = await peers.start("shop", relays=plain.addrs)
 
     async def told() -> bool:
-        return list((await shop.call("reachability"))["relays"].values()) == ["protocol-unknown"]
+        return list((await shop.call("reachability"))["relays"].values()) == ["protocol-unsupported"]
 
     await shop.until(told)
