@@ -17,6 +17,7 @@ from types import TracebackType
 
 from halle_node.blocks import BlockStore
 from halle_node.catalog import CatalogService
+from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
 from halle_node.chain.chain import Chain
@@ -115,6 +116,7 @@ class Node:
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
+        self.naming = Naming(self.db, self.keys.peer_private, self.clock)
         self.index = IndexService(
             self.config,
             self.db,
@@ -221,6 +223,7 @@ class Node:
 
     async def _published(self, published: Published) -> None:
         """Index our own shop as anyone else would, and tell the hall."""
+        await self.naming.point_to(published.head)
         await self.index.ingest_head(published.announcement, self.network.peer_id)
         await self.index.commit_search()  # whoever publishes looks at the shop next
         if self.online:
@@ -238,6 +241,7 @@ class Node:
             try:
                 await self._furnish()
                 published = await self.catalog.publish(products=False)
+                await self.naming.point_to(published.head)
                 if not published.is_new:
                     await self._announce(published.announcement)
             except HalleError as error:
