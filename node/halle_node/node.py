@@ -16,6 +16,7 @@ from itertools import chain, repeat
 from types import TracebackType
 
 from halle_node.blocks import BlockStore
+from halle_node.blocks.offer import Offer
 from halle_node.catalog import CatalogService
 from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
@@ -48,6 +49,8 @@ RENEW_GRANT_S = 90 * 86_400
 JUDGE_REVIEWS_S = 2
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
+# Catalogs of followed stores that the gateway gives away too; what it reaches is kept in memory.
+MAX_FOLLOWED_OFFERED = 100
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Node:
             verify_review=ReviewJudge(self.db, self.chain),
         )
         self._closing.push_async_callback(self.index.close)
+        self.offer = Offer(self.blocks, self._offered_roots)
         self.messages = MessageService(self.db, self.keys, self.network, self.clock)
         # A store that has news is up again, perhaps at another address: what waits for it goes out now.
         self.index.subscribe(self.messages.hasten)
@@ -199,6 +203,10 @@ class Node:
                 yield from self.blocks.holes(cid)
 
     # --- wiring
+
+    def _offered_roots(self) -> list[CID]:
+        followed = self.index.stores(followed=True, limit=MAX_FOLLOWED_OFFERED)
+        return [*self.blocks.pins().values(), *(store.catalog for store in followed)]
 
     def _signing_key(self, address: bytes) -> bytes:
         if address == self.keys.operator_address:

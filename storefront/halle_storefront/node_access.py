@@ -12,7 +12,9 @@ from .security import Doorkeeper
 
 if TYPE_CHECKING:
     from halle_node.blocks import BlockStore
+    from halle_node.blocks.offer import Offer
     from halle_node.catalog import CatalogService
+    from halle_node.catalog.naming import Naming
     from halle_node.chain.chain import Chain
     from halle_node.config import Config
     from halle_node.doctor import Check
@@ -29,6 +31,8 @@ class ServedNode(Protocol):
     config: Config
     keys: Keys
     blocks: BlockStore
+    offer: Offer
+    naming: Naming
     network: Network
     chain: Chain
     catalog: CatalogService
