@@ -21,6 +21,7 @@ from halle_node.catalog import CatalogService
 from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
+from halle_node.catalog.site import SiteRenderer
 from halle_node.chain.chain import Chain
 from halle_node.chain.records import DEFAULT_DEPTHS, Depths
 from halle_node.config import Config, paths
@@ -63,11 +64,22 @@ class Verified:
 
 
 class Node:
-    """One store's node. `online=False` serves the local pages and commands without network and chain."""
+    """One store's node. `online=False` serves the local pages and commands without network and chain.
 
-    def __init__(self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None) -> None:
+    With `site_renderer` each head names the shop as static pages.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        online: bool = True,
+        clock: Callable[[], int] | None = None,
+        site_renderer: SiteRenderer | None = None,
+    ) -> None:
         self.config = config
         self.online = online
+        self._site_renderer = site_renderer
         self.clock = clock or _wall_clock
         self._lock = HomeLock(config)
         self._closing = AsyncExitStack()
@@ -116,7 +128,9 @@ class Node:
             depths=self._depths(),
         )
         self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self))
-        self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
+        self.catalog = CatalogService(
+            self.config, self.db, self.blocks, self.keys, self.clock, renderer=self._site_renderer
+        )
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
         self.naming = Naming(self.db, self.keys.peer_private, self.clock)
