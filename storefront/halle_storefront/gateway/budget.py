@@ -122,4 +122,4 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 VISITORS = web.AppKey("gateway_visitors", Visitors)
-VISIT = "gateway_visit"
+VISIT = web.RequestKey("gateway_visit", Visit)

@@ -19,7 +19,7 @@ from ..node_access import ServedNode, node_of
 from . import asking
 from .answers import CORS, Wrong, is_known
 from .asking import CAR_TYPE, RAW_TYPE, CarForm, Content
-from .budget import VISIT, Visit
+from .budget import VISIT
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ async def _raw(request: web.Request, found: Content, headers: dict[str, str]) ->
     }
     if is_known(request, etag):
         return web.Response(status=304, headers=headers)
-    visit: Visit = request[VISIT]
+    visit = request[VISIT]
     part = _range(request, etag, len(block))
     if part is None:
         visit.spend(len(block))
@@ -161,7 +161,7 @@ def _bounded(blocks: Iterator[Block]) -> Iterator[Block]:
 async def _stream(request: web.Request, headers: dict[str, str], pieces: Iterator[bytes]) -> web.StreamResponse:
     """Send piece by piece. What goes wrong now cuts the connection: a CAR that ended early must not look whole."""
     response = web.StreamResponse(headers=headers)
-    visit: Visit = request[VISIT]
+    visit = request[VISIT]
     await response.prepare(request)
     try:
         while batch := await asyncio.to_thread(_batch, pieces):
