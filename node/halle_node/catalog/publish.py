@@ -29,7 +29,7 @@ from halle_protocol import catalog as tree
 from halle_protocol import dagcbor
 from halle_protocol.cid import CID
 from halle_protocol.documents import LISTING, POLICY, PROFILE, REVIEW, SHIPPING, WARRANTY_TERMS, sign_document
-from halle_protocol.errors import HalleError, Refused
+from halle_protocol.errors import HalleError, Refused, Unavailable
 from halle_protocol.head import Announcement, Head, announce, sign_head
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ BATCH = 500
 # Type, store, seq, issued and signature take the rest of the 64 KiB.
 MAX_BODY_BYTES = 64 * 1024 - 400
 PIN, PIN_NEXT, PIN_BEFORE = "own/head", "own/next", "own/before"
+# The same pages of the same catalog would fail again: they are tried when either changes.
+FAILED = "failed "
 PROFILE_KEY, SHIPPING_KEY = "profile/store", "shipping/store"
 
 
@@ -203,7 +205,10 @@ class Publisher:
         """
         last, now = last_head(connection), self._clock()
         fresh = last is not None and last.head.expires - now > self._config.head_days * DAY_S // 2
-        same_pages = self._renderer is None or settings.read_site_version(connection) == self._renderer.version
+        same_pages = self._renderer is None or settings.read_site_version(connection) in (
+            self._renderer.version,
+            FAILED + self._renderer.version,
+        )
         same_grant = last is not None and last.head.grant == self._keys.grant.cid
         if last is not None and fresh and not plan.changes and same_grant and same_pages:
             return Published(last.head, last.catalog_root, (), last.announcement, is_new=False)
@@ -240,6 +245,8 @@ class Publisher:
             return None
         try:
             plan.site = build_site(connection, self._blocks, self._renderer, root)
+        except Unavailable:  # a full disk: nothing of this publish can be stored
+            raise
         except Exception:  # a page can fail in any way that a template or a format can
             log.exception("the static shop could not be made; the earlier one stays")
             return last.head.site if last else None
@@ -263,9 +270,11 @@ class Publisher:
                 raise Refused("Another publish came first.", code="published-meanwhile", hint="Publish again.")
             _write_head(connection, published)
             _write_editions(connection, plan.editions)
-            if plan.site is not None and self._renderer is not None:
-                commit_site(connection, plan.site)
-                settings.write_site_version(connection, self._renderer.version, self._clock())
+            if self._renderer is not None:
+                if plan.site is not None:
+                    commit_site(connection, plan.site)
+                version = self._renderer.version if plan.site is not None else FAILED + self._renderer.version
+                settings.write_site_version(connection, version, self._clock())
         if plan.caught_up:
             rows = [{"at_handle": handle, "at_revision": revision} for handle, revision in plan.caught_up]
             connection.execute(_CATCH_UP, rows)
