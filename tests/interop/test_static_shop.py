@@ -32,6 +32,13 @@ async def shop(tmp_path: Path) -> AsyncIterator[ShopNode]:
 
 
 @pytest.fixture
+async def plain_shop(tmp_path: Path) -> AsyncIterator[ShopNode]:
+    """The same without pictures, which take a moment to prepare."""
+    async with shop_node(tmp_path / "home", photos=False) as opened:
+        yield opened
+
+
+@pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as play:
         opened = await play.chromium.launch(executable_path=require_chromium(), args=CHROMIUM_FLAGS)
@@ -80,10 +87,10 @@ async def test_shop_renders_searches_and_leads_to_an_order_through_kubo(
 
 
 async def test_search_needs_no_server_no_accents_and_no_mouse(
-    shop: ShopNode, kubo: KuboDaemon, browser: Browser
+    plain_shop: ShopNode, kubo: KuboDaemon, browser: Browser
 ) -> None:
-    await asyncio.to_thread(kubo.connect, shop.node.network.addrs[0])
-    base = f"{kubo.gateway}/ipfs/{shop.site}"
+    await asyncio.to_thread(kubo.connect, plain_shop.node.network.addrs[0])
+    base = f"{kubo.gateway}/ipfs/{plain_shop.site}"
     async with watched(browser, kubo.gateway) as (page, troubles):
         await page.goto(f"{base}/")  # the front page is in the shop's own language
         await page.keyboard.press("/")
@@ -112,22 +119,22 @@ async def test_search_needs_no_server_no_accents_and_no_mouse(
 
 
 async def test_shop_is_reached_by_its_name_alone_and_on_an_origin_of_its_own(
-    shop: ShopNode, make_kubo: MakeKubo, browser: Browser
+    plain_shop: ShopNode, make_kubo: MakeKubo, browser: Browser
 ) -> None:
     """A Kubo that knows nothing but the shop's address as a router finds name, provider and pages by itself."""
     settings = {
         "Routing.Type": "delegated",
-        "Routing.DelegatedRouters": [shop.web.shop_url],
+        "Routing.DelegatedRouters": [plain_shop.web.shop_url],
         "Provide.Enabled": False,
     }
     kubo = await asyncio.to_thread(lambda: make_kubo(settings).start())
-    name = shop.node.naming.name
+    name = plain_shop.node.naming.name
     async with watched(browser, kubo.gateway) as (page, troubles):
         await page.goto(f"{kubo.gateway}/ipns/{name}/fr/index.html")
         await expect(page.locator(".tile")).to_have_count(5)
     assert troubles == []
     port = kubo.gateway.rpartition(":")[2]
-    origin = f"http://{shop.site}.ipfs.localhost:{port}"
+    origin = f"http://{plain_shop.site}.ipfs.localhost:{port}"
     async with watched(browser, origin) as (page, troubles):
         await page.goto(f"{origin}/")
         await page.get_by_role("link", name="Chemise en lin bleue").click()
@@ -145,10 +152,10 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 async def test_exported_shop_works_on_a_plain_web_host_below_a_path(
-    shop: ShopNode, browser: Browser, tmp_path: Path
+    plain_shop: ShopNode, browser: Browser, tmp_path: Path
 ) -> None:
     folder = tmp_path / "www" / "boutique"
-    await shop.node.catalog.export_site(folder, "https://atelier.example/boutique")
+    await plain_shop.node.catalog.export_site(folder, "https://atelier.example/boutique")
     host = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder.parent)))
     thread = Thread(target=host.serve_forever)
     thread.start()
