@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import market, protocol, shop, site
+from bench import gateway, market, protocol, shop, site
 from bench.figure import Figure
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "market": market.figures,
     "shop": shop.figures,
     "site": site.figures,
+    "gateway": gateway.figures,
 }
 
 
