@@ -388,6 +388,27 @@ async def test_endless_graph_ends_at_the_limit(gateway: Gateway) -> None:
     assert reader >= 3_000_000
 
 
+async def test_reader_that_takes_nothing_is_cut_off(gateway: Gateway) -> None:
+    visitors = gateway.server.app[budget.VISITORS]
+    visitors.stall_s = 0.3
+    cid, block = _document({"end": b"x" * 60_000})
+    blocks = [(cid, block)]
+    for _ in range(12):
+        cid, block = _document([cid, cid])
+        blocks.append((cid, block))
+    gateway.node.blocks.put_many(blocks)
+    gateway.pins.append(cid)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.server.port, limit=1024)
+    host = f"127.0.0.1:{gateway.server.port}"
+    writer.write(f"GET /ipfs/{cid}?format=car&car-dups=y HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    assert visitors.under_way == 1
+    async with asyncio.timeout(60):
+        while visitors.under_way:
+            await asyncio.sleep(0.02)
+    writer.transport.abort()
+
+
 async def _read_until_cut(gateway: Gateway, path: str, enough: int) -> int:
     """Read as much as a patient reader would, then hang up; the other side must bear that."""
     size = 0

@@ -22,6 +22,8 @@ BURST_S = 10
 STREAMS_PER_VISITOR = 16
 STREAMS_IN_ALL = 128
 VISITORS_REMEMBERED = 4_096
+# The slowest reader still gets a megabyte in this time; a slower one makes room for others.
+STALL_S = 60.0
 
 
 @dataclass
@@ -35,8 +37,9 @@ class _Account:
 class Visit:
     """One answer under way."""
 
-    def __init__(self, account: _Account | None) -> None:
+    def __init__(self, account: _Account | None, stall_s: float) -> None:
         self._account = account
+        self.stall_s = stall_s
 
     def spend(self, size: int) -> None:
         """Note bytes sent. Overspending is paid with the next requests, not with a cut."""
@@ -49,8 +52,14 @@ class Visitors:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.stall_s = STALL_S
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._streams = 0
+
+    @property
+    def under_way(self) -> int:
+        """How many answers are being given now."""
+        return self._streams
 
     @contextmanager
     def entering(self, request: web.Request) -> Iterator[Visit | None]:
@@ -64,7 +73,7 @@ class Visitors:
         if account is not None:
             account.streams += 1
         try:
-            yield Visit(account)
+            yield Visit(account, self.stall_s)
         finally:
             self._streams -= 1
             if account is not None:

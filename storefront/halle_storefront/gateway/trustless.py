@@ -27,8 +27,6 @@ FOREVER = "public, max-age=31536000, immutable"
 MAX_CAR_BLOCKS = 500_000
 MAX_CAR_BYTES = 4 * 1024**3
 BATCH_BYTES = 1024 * 1024
-# The slowest reader still gets a megabyte in this time; a slower one makes room for others.
-STALL_S = 60
 
 
 async def content(request: web.Request) -> web.StreamResponse:
@@ -165,7 +163,7 @@ async def _stream(request: web.Request, headers: dict[str, str], pieces: Iterato
     await response.prepare(request)
     try:
         while batch := await asyncio.to_thread(_batch, pieces):
-            async with asyncio.timeout(STALL_S):
+            async with asyncio.timeout(visit.stall_s):
                 await response.write(batch)
             visit.spend(len(batch))
         await response.write_eof()
