@@ -207,12 +207,14 @@ class Node:
     def _verify(self) -> Verified:
         report = self.blocks.verify_all()
         published = self.catalog.current_head()
-        holes = () if published is None else tuple(self._holes(published.catalog_root))
+        holes = () if published is None else tuple(self._holes(published))
         return Verified(report.checked, report.corrupt, holes)
 
-    def _holes(self, root: CID) -> Iterator[CID]:
+    def _holes(self, published: Published) -> Iterator[CID]:
         """Yield what our own shop lacks. A review's links lead into other shops, whose pictures need not be here."""
-        for key, cid in tree.entries(root, self.blocks.get):
+        if published.head.site is not None:
+            yield from self.blocks.holes(published.head.site)
+        for key, cid in tree.entries(published.catalog_root, self.blocks.get):
             if not key.startswith("review/"):
                 yield from self.blocks.holes(cid)
 

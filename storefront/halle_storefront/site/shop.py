@@ -54,7 +54,7 @@ def _version() -> str:
 
 
 class StaticShop:
-    """The renderer. Not thread-safe: one shop is rendered at a time."""
+    """The renderer. What it remembers of a catalog only spares work, so two threads may ask it at once."""
 
     def __init__(self) -> None:
         self.version = _version()
