@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("home", "doctor"),
     "import": ("products", "import_csv"),
     "product": ("products", "product"),
+    "site": ("site", "site"),
     "order": ("orders", "order"),
     "search": ("market", "search"),
     "peers": ("market", "peers"),

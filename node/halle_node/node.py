@@ -18,10 +18,12 @@ from types import TracebackType
 
 from halle_node.blocks import BlockStore
 from halle_node.blocks.kubo import Source, make_publisher
+from halle_node.blocks.offer import Offer
 from halle_node.catalog import CatalogService
 from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
+from halle_node.catalog.site import SiteRenderer
 from halle_node.chain.chain import Chain
 from halle_node.chain.records import DEFAULT_DEPTHS, Depths
 from halle_node.config import Config, paths
@@ -52,6 +54,8 @@ RENEW_GRANT_S = 90 * 86_400
 JUDGE_REVIEWS_S = 2
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
+# Catalogs of followed stores that the gateway gives away too; what it reaches is kept in memory.
+MAX_FOLLOWED_OFFERED = 100
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,22 @@ class Verified:
 
 
 class Node:
-    """One store's node. `online=False` serves the local pages and commands without network and chain."""
+    """One store's node. `online=False` serves the local pages and commands without network and chain.
 
-    def __init__(self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None) -> None:
+    With `site_renderer` each head names the shop as static pages.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        online: bool = True,
+        clock: Callable[[], int] | None = None,
+        site_renderer: SiteRenderer | None = None,
+    ) -> None:
         self.config = config
         self.online = online
+        self._site_renderer = site_renderer
         self.clock = clock or _wall_clock
         self._lock = HomeLock(config)
         self._closing = AsyncExitStack()
@@ -117,7 +132,9 @@ class Node:
             depths=self._depths(),
         )
         self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self))
-        self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
+        self.catalog = CatalogService(
+            self.config, self.db, self.blocks, self.keys, self.clock, renderer=self._site_renderer
+        )
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
         self.naming = Naming(self.db, self.keys.peer_private, self.clock)
@@ -134,6 +151,7 @@ class Node:
             grant_judge=self.chain.accounts,
         )
         self._closing.push_async_callback(self.index.close)
+        self.offer = Offer(self.blocks, self._offered_roots)
         self.messages = MessageService(
             self.db, self.keys, self.network, self.clock, confirm_grant=self.chain.accounts.confirm
         )
@@ -199,16 +217,22 @@ class Node:
     def _verify(self) -> Verified:
         report = self.blocks.verify_all()
         published = self.catalog.current_head()
-        holes = () if published is None else tuple(self._holes(published.catalog_root))
+        holes = () if published is None else tuple(self._holes(published))
         return Verified(report.checked, report.corrupt, holes)
 
-    def _holes(self, root: CID) -> Iterator[CID]:
+    def _holes(self, published: Published) -> Iterator[CID]:
         """Yield what our own shop lacks. A review's links lead into other shops, whose pictures need not be here."""
-        for key, cid in tree.entries(root, self.blocks.get):
+        if published.head.site is not None:
+            yield from self.blocks.holes(published.head.site)
+        for key, cid in tree.entries(published.catalog_root, self.blocks.get):
             if not key.startswith("review/"):
                 yield from self.blocks.holes(cid)
 
     # --- wiring
+
+    def _offered_roots(self) -> list[CID]:
+        followed = self.index.stores(followed=True, limit=MAX_FOLLOWED_OFFERED)
+        return [*self.blocks.pins().values(), *(store.catalog for store in followed)]
 
     def _signing_key(self, address: bytes) -> bytes:
         if address == self.keys.operator_address:

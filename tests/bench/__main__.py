@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import ipfs, market, protocol, shop
+from bench import gateway, ipfs, market, protocol, shop, site
 from bench.figure import Figure
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
@@ -20,6 +20,8 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "market": market.figures,
     "shop": shop.figures,
     "ipfs": ipfs.figures,
+    "site": site.figures,
+    "gateway": gateway.figures,
 }
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from halle_node.blocks import BlockStore
 from halle_node.blocks.kubo import KuboStatus
+from halle_node.blocks.offer import Offer
 from halle_node.catalog import (
     CatalogService,
     ProductForm,
@@ -26,6 +27,7 @@ from halle_node.catalog import (
     WarrantyForm,
     ZoneForm,
 )
+from halle_node.catalog.naming import Naming
 from halle_node.chain.chain import ChainSummary, TokenBalance, Wallet
 from halle_node.config import Config
 from halle_node.db import open_database
@@ -39,6 +41,7 @@ from halle_protocol.cid import CID
 from halle_protocol.documents import decode_document, parse_body
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.money import Money
+from halle_storefront.site import StaticShop
 
 OTHER_STORE = "0x" + "7a" * 20
 NOW = int(time.time())
@@ -390,6 +393,8 @@ class Stall:
     blocks: BlockStore
     catalog: CatalogService
     db: Any
+    offer: Offer
+    naming: Naming
     reviews: tuple[ReviewView, ...] = ()
     network: Any = field(default_factory=Wire)
     kubo: Any = field(default_factory=Keeper)
@@ -409,7 +414,9 @@ def make_stall(home: Path) -> Stall:
     config = Config(home=home, name="Atelier Camille", language="fr", local_port=0, shop_port=0, scrypt_n=2)
     keys, _ = Keys.create(home, scrypt_n=2)
     blocks, db = BlockStore(home / "blocks"), open_database(home / "halle.db")
-    stall = Stall(config, keys, blocks, CatalogService(config, db, blocks, keys, lambda: NOW), db)
+    catalog = CatalogService(config, db, blocks, keys, lambda: NOW, renderer=StaticShop())
+    offer = Offer(blocks, lambda: blocks.pins().values())
+    stall = Stall(config, keys, blocks, catalog, db, offer, Naming(db, keys.peer_private, lambda: NOW))
     stall.index = Shelf(stall)
     return stall
 

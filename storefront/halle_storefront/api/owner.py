@@ -138,6 +138,21 @@ async def publish(node: ServedNode, request: web.Request) -> Any:
     return await node.catalog.publish(replace=(await body_of(request)).get("replace") is True)
 
 
+async def export_site(node: ServedNode, request: web.Request) -> Any:
+    form = await body_of(request)
+    return await node.catalog.export_site(Path(str(form.get("folder", ""))), str(form.get("url") or ""))
+
+
+async def show_site(node: ServedNode, _: web.Request) -> Any:
+    head, name = node.catalog.current_head(), node.naming.current()
+    return {
+        "site": head.head.site if head else None,
+        "name": node.naming.name,
+        "value": name.value if name else None,
+        "sequence": name.sequence if name else None,
+    }
+
+
 async def import_csv(node: ServedNode, request: web.Request) -> Any:
     folder = request.query.get("base_dir")
     return await node.catalog.import_csv(
@@ -258,6 +273,8 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/products/{handle}/photos", add_photo),
     ("POST", "/products/{handle}/stock", set_stock),
     ("POST", "/publish", publish),
+    ("GET", "/site", show_site),
+    ("POST", "/site/export", export_site),
     ("POST", "/imports", import_csv),
     ("POST", r"/imports/{id:\d{1,9}}/undo", undo_import),
     ("GET", "/search", search),
