@@ -55,6 +55,7 @@ def test_node_keeps_a_daemon_in_step_and_outlives_it(node: NodeProcess, make_kub
     node.api.post("/publish")
     until("the daemon keeps the shop", lambda: daemon.pins().get(_root(node), "").endswith(":catalog"))
     until("the node says so", lambda: _kubo(node)["state"] == "ok")
+    assert any(name.endswith(":site") for name in daemon.pins().values())
     assert _check(node)["state"] == "warning"  # alone on loopback, it has nobody to announce the shop to
     # The profile tells others where the shop is kept.
     until("the profile names the daemon", lambda: _names(daemon, node))

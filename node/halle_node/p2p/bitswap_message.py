@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from google.protobuf.message import DecodeError
 from libp2p.bitswap.pb.bitswap_pb2 import Message
@@ -16,11 +17,13 @@ V100, V110, V120 = (f"/ipfs/bitswap/1.{minor}.0" for minor in range(3))
 PROTOCOLS = (V120, V110, V100)
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_ENTRIES = 1024
+MAX_PARTS = 16_384
 
 _SHA256 = b"\x12\x20"
 _RAW_PREFIX = bytes(cid_of(RAW, b""))[:4]
 _V0_PREFIX = bytes((0, DAG_PB)) + _SHA256
 _PRIORITY = 1
+_WANTLIST = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def parse(frame: bytes) -> Received:
 
     Raises: RemoteProtocolError "bitswap-shape".
     """
+    _count_parts(frame)
     message = Message()
     try:
         message.ParseFromString(frame)
@@ -64,6 +68,45 @@ def parse(frame: bytes) -> Received:
     presences = message.blockPresences[:MAX_ENTRIES]
     absent = tuple(_split(entry.cid)[1] for entry in presences if entry.type == Message.DontHave)
     return Received(wants, blocks, absent)
+
+
+def _count_parts(frame: bytes) -> None:
+    """Return for a message of at most `MAX_PARTS`: two bytes make a part, and the library makes a hundred of each."""
+    count = 0
+    for number, part in _parts(memoryview(frame)):
+        count += 1
+        if number == _WANTLIST:
+            # One more than allowed is enough to know.
+            count += sum(1 for _ in islice(_parts(part), MAX_PARTS + 1))
+        if count > MAX_PARTS:
+            raise RemoteProtocolError(f"A bitswap message has over {MAX_PARTS} parts.", code="bitswap-shape")
+
+
+def _parts(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield the fields of a protobuf that hold bytes; stop where it is malformed, which the library then says."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        value, after = _varint(data, at)
+        kind = tag & 7
+        if kind == 2:
+            yield tag >> 3, data[after : after + value]
+            at = after + value
+        elif kind == 0:
+            at = after
+        else:
+            return
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while at < len(data) and shift < 64:
+        number |= (data[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if data[at - 1] < 0x80:
+            break
+    return number, at
 
 
 def _want(entry: Message.Wantlist.Entry) -> Want:

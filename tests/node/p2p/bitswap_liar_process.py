@@ -1,6 +1,7 @@
 """A bitswap peer that answers every want-list with what was not asked: python bitswap_liar_process.py LIE
 
-Prints its address. LIE is wrong (other bytes), huge (the right bytes are too many), silent, or garbage (no protobuf).
+Prints its address. LIE is wrong (other bytes), huge (the right bytes are too many), silent, garbage (no protobuf)
+or crumbs (two million empty blocks).
 `huge` serves 3 MiB of zeros under their true name.
 """
 
@@ -35,6 +36,8 @@ def lie(kind: str) -> bytes:
     message = Message()
     if kind == "garbage":
         return framed(b"\xff" * 100)
+    if kind == "crumbs":
+        return framed(b"\x1a\x00" * (2 * 1024 * 1024 - 1))
     data = bytes(3 * 1024 * 1024) if kind == "huge" else os.urandom(1000)
     for _ in range(1 if kind == "huge" else 50):
         message.payload.add(prefix=PREFIX, data=data)
