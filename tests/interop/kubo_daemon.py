@@ -106,6 +106,7 @@ class KuboDaemon:
 
         With `disk_kb` its blocks are on a disk of that size, which takes root.
         """
+        self.stop()
         for name in ("api", "gateway"):
             (self.repo / name).unlink(missing_ok=True)
         said = self.log.stat().st_size if self.log.exists() else 0
