@@ -15,10 +15,14 @@ from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from types import TracebackType
 
+from sqlalchemy import Connection
+
+from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
 from halle_node.catalog import CatalogService
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
+from halle_node.chain.bonds import bonded
 from halle_node.chain.chain import Chain
 from halle_node.chain.records import DEFAULT_DEPTHS, Depths
 from halle_node.config import Config, paths
@@ -34,6 +38,7 @@ from halle_node.trade.service import TradeService
 from halle_protocol import catalog as tree
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, Unavailable
+from halle_protocol.keys import to_checksum
 from halle_protocol.money import Money
 from halle_protocol.reconcile import ItemSet
 
@@ -68,6 +73,7 @@ class Node:
         self._lock = HomeLock(config)
         self._closing = AsyncExitStack()
         self._work: asyncio.Task[None] | None = None
+        self._chores: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Node:
         await self.start()
@@ -111,7 +117,8 @@ class Node:
             embedded_folder=where["chain"],
             depths=self._depths(),
         )
-        self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self))
+        self.access = AccessList(self.db, self.clock, own={to_checksum(self.keys.store_address)})
+        self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self), self.access)
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
@@ -123,11 +130,15 @@ class Node:
             self.clock,
             own_store=self.keys.store_address,
             verify_review=ReviewJudge(self.db, self.chain),
+            access=self.access,
+            bonded=self._bonded,
         )
         self._closing.push_async_callback(self.index.close)
         self.messages = MessageService(self.db, self.keys, self.network, self.clock)
         # A store that has news is up again, perhaps at another address: what waits for it goes out now.
         self.index.subscribe(self.messages.hasten)
+        self.messages.use_gate(self._is_welcome)
+        self.access.subscribe(self._access_changed)
         self.trade = TradeService(
             self.config,
             self.db,
@@ -157,6 +168,8 @@ class Node:
             self._work.cancel()
             await asyncio.wait({self._work})
             self._work = None
+        if self._chores:
+            await asyncio.wait(self._chores)
         await self._closing.aclose()
 
     async def failed(self) -> None:
@@ -205,6 +218,22 @@ class Node:
             return self.keys.store_private
         raise Refused(f"This node has no key for 0x{address.hex()}.", code="key-unknown")
 
+    def _bonded(self, connection: Connection) -> set[bytes]:
+        try:
+            tokens = dict(self.chain.contracts.tokens.values())
+        except HalleError:
+            return set()  # the chain has not answered yet: asked again with the next look at ties
+        return bonded(connection, tokens)
+
+    def _is_welcome(self, sender: bytes, thread: bytes) -> bool:
+        """A blocked store is heard only about the orders that it already has with us."""
+        return not self.access.blocks_store(sender) or self.trade.has_thread(thread)
+
+    def _access_changed(self) -> None:
+        self.network.apply_access()
+        self._chores.add(task := asyncio.create_task(self.index.apply_access(), name="access"))
+        task.add_done_callback(self._chores.discard)
+
     def _depths(self) -> Depths | None:
         safe, final = self.config.confirmations_safe, self.config.confirmations_final
         if not safe and not final:
@@ -228,7 +257,7 @@ class Node:
 
     async def _announce(self, frame: bytes) -> None:
         try:
-            await self.network.announce(frame)
+            await self.network.announce(frame, self.keys.store_address)
         except Unavailable as error:
             log.info("the head is announced when the network is back: %s", error)
 

@@ -23,7 +23,7 @@ from halle_protocol.catalog import Diff, walk_changes
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.head import Announcement
-from halle_protocol.unixfs import links, read_file
+from halle_protocol.unixfs import MAX_TREE_DEPTH, links, read_file
 
 Fetcher = Callable[[str, list[str], list[CID]], Awaitable[dict[CID, bytes]]]
 
@@ -46,6 +46,14 @@ class Target:
     room: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """How far one store's sync is, in documents; `total` is 0 until its catalog has been read."""
+
+    done: int
+    total: int
+
+
 class StoreSync:
     """Syncs stores, one at a time each."""
 
@@ -66,8 +74,13 @@ class StoreSync:
         self._max_listings = max_listings
         self._min_grant_sequence = min_grant_sequence
         self._busy: dict[bytes, asyncio.Lock] = {}
+        self._progress: dict[bytes, SyncProgress] = {}
         # Checking documents is all computing: several threads at it would only pass the interpreter's lock around.
         self._checking = asyncio.Lock()
+
+    def progress(self) -> dict[bytes, SyncProgress]:
+        """The syncs under way."""
+        return dict(self._progress)
 
     async def bring_in(self, store: bytes) -> bool:
         """True when every document of the store's newest head is in; True at once when it was.
@@ -75,14 +88,23 @@ class StoreSync:
         Raises: Unavailable("block-missing"…) when nobody had the blocks, RemoteProtocolError("catalog-…").
         """
         lock = self._busy.setdefault(store, asyncio.Lock())
-        async with lock:
-            while True:
-                target = self._db.read(lambda connection: self._target(connection, store))
-                if target is None:
-                    return False
-                if target.root == target.indexed_root:
-                    return True
-                await self._advance(target)
+        try:
+            async with lock:
+                return await self._bring_in(store)
+        finally:
+            if not lock.locked():
+                self._busy.pop(store, None)
+                self._progress.pop(store, None)
+
+    async def _bring_in(self, store: bytes) -> bool:
+        while True:
+            target = self._db.read(lambda connection: self._target(connection, store))
+            if target is None:
+                return False
+            if target.root == target.indexed_root:
+                return True
+            self._progress[store] = SyncProgress(0, 0)
+            await self._advance(target)
 
     async def bring_file(self, store: bytes, root: CID, max_bytes: int) -> bytes:
         """A file of a store: read from here, else fetched level by level from where its documents came from.
@@ -96,12 +118,15 @@ class StoreSync:
         return await asyncio.to_thread(read_file, root, self._blocks.get, max_bytes=max_bytes)
 
     async def _fetch_file(self, target: Target, root: CID, max_bytes: int) -> None:
-        level, size = [root], 0
+        level, size, depth = [root], 0, 0
         while level:
+            depth += 1
+            if depth > MAX_TREE_DEPTH:
+                raise RemoteProtocolError("The file is nested too deep.", code="unixfs-too-deep")
             await self._need(target, level)
             blocks = await asyncio.to_thread(lambda cids: [(cid, self._blocks.get(cid)) for cid in cids], level)
             size += sum(len(block) for _, block in blocks)
-            level = [child for cid, block in blocks for child in links(cid, block)]
+            level = list(dict.fromkeys(child for cid, block in blocks for child in links(cid, block)))
             if size > max_bytes or len(level) * MIN_CHUNK_BYTES > max_bytes:
                 raise Refused("The file is too large.", code="file-too-large", hint="Ask its store for a smaller one.")
 
@@ -132,6 +157,7 @@ class StoreSync:
         reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
         gone = [key for key, (_, after) in diff.changed.items() if after is None]
         batches = list(_batches(wanted, WRITE_DOCUMENTS))
+        self._progress[target.store] = SyncProgress(0, len(wanted))
         fetched = await self._need_of(target, batches[:1])
         for place, batch in enumerate(batches):
             # The network and the processor work side by side; what is here is taken in even if the rest fails.
@@ -145,6 +171,7 @@ class StoreSync:
             if isinstance(coming, BaseException):
                 raise coming
             fetched, gone = coming, []
+            self._progress[target.store] = SyncProgress(min((place + 1) * WRITE_DOCUMENTS, len(wanted)), len(wanted))
         await self._db.write(lambda connection: self._finish(connection, target, gone))
         await asyncio.to_thread(self._blocks.pin, f"store/{target.store.hex()}", head.catalog)
 

@@ -15,7 +15,7 @@ from halle_node.blocks import BlockStore
 from halle_node.p2p.addresses import split_addr
 from halle_node.p2p.bridge import Bridge, P2PStopped, stopped
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Handlers, NetworkConfig, NetworkStats, PeerInfo
+from halle_node.p2p.types import Access, Handlers, NetworkConfig, NetworkStats, PeerInfo
 from halle_protocol.cid import CID
 from halle_protocol.errors import ConfigError, ProtocolError, Refused, Unavailable
 
@@ -33,7 +33,15 @@ STABLE_S = 120.0
 class Network:
     """`peer_private` is the 32-byte Ed25519 seed of the peer identity."""
 
-    def __init__(self, config: NetworkConfig, peer_private: bytes, blocks: BlockStore, handlers: Handlers) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        peer_private: bytes,
+        blocks: BlockStore,
+        handlers: Handlers,
+        access: Access | None = None,
+    ) -> None:
+        self._access = access
         self._config = config
         self._private = peer_private
         self._blocks = blocks
@@ -69,7 +77,9 @@ class Network:
         from halle_node.p2p.session import Session
 
         hardening.harden_process()
-        session = Session(self._config, self._private, self._port, self._blocks, self._handlers, self._traffic, bridge)
+        session = Session(
+            self._config, self._private, self._port, self._blocks, self._handlers, self._traffic, bridge, self._access
+        )
         await session.run(self._ready)
 
     def _ready(self, session: Session) -> None:
@@ -137,7 +147,7 @@ class Network:
         return list(self._session.roster.table) if self._session is not None else []
 
     def stats(self) -> NetworkStats:
-        traffic = self._traffic
+        traffic, session = self._traffic, self._session
         return NetworkStats(
             running=self._session is not None,
             restarts=self._restarts,
@@ -150,6 +160,9 @@ class Network:
             drops=dict(traffic.drops),
             syncs=traffic.syncs,
             last_sync=traffic.last_sync,
+            queues=session.queues() if session is not None else {},
+            banned=len(session.ledger.banned()) if session is not None else 0,
+            mesh_peers=session.mesh_peers() if session is not None else 0,
         )
 
     async def connect(self, multiaddr: str) -> str:
@@ -164,20 +177,25 @@ class Network:
         await bridge.call(session.wire.connect, peer, [transport])
         return peer
 
-    async def announce(self, frame: bytes) -> None:
-        """Gossip a head. Peers that miss it get it by reconciliation."""
+    async def announce(self, frame: bytes, store: bytes = b"") -> None:
+        """Gossip a store's head. Peers that miss it get it by reconciliation."""
         bridge, session = self._running()
-        await bridge.call(session.gossip.announce, frame)
+        await bridge.call(session.gossip.announce, frame, store)
+
+    def apply_access(self) -> None:
+        """Have the operator's changed rules hold for the connections that are open."""
+        if self._bridge is not None and self._session is not None:
+            self._bridge.post(self._session.apply_access)
 
     async def fetch(self, peer_id: str, addrs: Sequence[str], cids: Sequence[CID]) -> dict[CID, bytes]:
-        """Return those of `cids` that the peer has, each verified. They are not stored.
+        """Return those of `cids` that the peer has, or that had come when it went away; verified, not stored.
 
         Raises: Unavailable, RemoteProtocolError.
         """
         if peer_id == self.peer_id:
             return await asyncio.to_thread(self._own_blocks, cids)
         bridge, session = self._running()
-        return await bridge.call(session.exchange.fetch, peer_id, list(addrs), list(cids))
+        return await bridge.call(session.exchange.fetch, peer_id, list(addrs), list(cids), True)
 
     async def fetch_any(self, cids: Sequence[CID], *, prefer: Sequence[str] = ()) -> dict[CID, bytes]:
         """Ask the preferred peers and then every connected one until nothing of `cids` is missing."""
