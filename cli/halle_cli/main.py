@@ -38,6 +38,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "order": ("orders", "order"),
     "search": ("market", "search"),
     "peers": ("market", "peers"),
+    "block": ("access", "block"),
+    "allow": ("access", "allow"),
     "contracts": ("contracts", "contracts"),
     "chain": ("contracts", "chain"),
 }

@@ -143,6 +143,9 @@ NOTICES = {
     "import-undone": N_("The import was undone."),
     "photo-added": N_("Photos added."),
     "connected": N_("Connected."),
+    "blocked": N_("Blocked. You can take it back below."),
+    "allowed": N_("Always served from now on. You can take it back below."),
+    "rule-removed": N_("The rule was taken back."),
     "synced": N_("Caught up with this peer."),
     "added": N_("Added to your cart."),
     "cart-changed": N_("Cart changed."),
@@ -332,3 +335,7 @@ def sentence(entry: TimelineEntry, say: Callable[[str], str]) -> str:
         return key.replace("-", " ").replace("_", " ").capitalize()
     values = {name: "" if value is None else str(value) for name, value in entry.params.items()}
     return (say(text) % defaultdict(str, values)).strip()
+
+
+ACCESS_KINDS = {"peer": N_("peer"), "store": N_("shop"), "net": N_("address")}
+"""What a rule of the operator is about."""
