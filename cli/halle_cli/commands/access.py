@@ -81,6 +81,7 @@ allow = _group(
     "allow",
     "Always serve",
     "Allowed",
-    "Peers, stores and addresses this node always serves.\n\nAn allowed peer is never banned; an allowed store goes before "
-    "strangers, as a followed one does; an allowed address is let in although its subnet is blocked. Works offline.",
+    "Peers, stores and addresses this node always serves.\n\nAn allowed peer is never banned; an allowed store "
+    "goes before strangers, as a followed one does; an allowed address is let in although its subnet is blocked. "
+    "Works offline.",
 )

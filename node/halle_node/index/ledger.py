@@ -49,6 +49,7 @@ class Ledger:
         self._store_of: dict[bytes, bytes] = {}
         self._items = ItemSet()
         self._lies: OrderedDict[tuple[bytes, int], None] = OrderedDict()
+        self._let_in: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
 
     def note_lie(self, store: bytes, seq: int) -> bool:
         """Note that a store told two stories of one seq; False when that was known. One proof is enough."""
@@ -58,6 +59,14 @@ class Ledger:
             if len(self._lies) > MAX_LIES:
                 self._lies.popitem(last=False)
             return is_new
+
+    def note_let_in(self, head: Head) -> Standing:
+        """Note a new head that was let in and is not stored yet; tell when another one of its seq was before it."""
+        with self._lock:
+            before = self._let_in.setdefault((head.store, head.seq), head.digest())
+            if len(self._let_in) > MAX_LIES:
+                self._let_in.popitem(last=False)
+            return Standing.NEW if before == head.digest() else Standing.EQUIVOCATES
 
     def load(self, frames: Iterable[bytes], now: int) -> None:
         """Take in the heads that were kept; verified when they were stored."""

@@ -171,7 +171,9 @@ class IndexService:
                 for callback in self._subscribers:
                     callback(store)
         except HalleError as exc:
-            log.info("Store 0x%s is not in yet: %s", store.hex(), exc.code)
+            # Of strangers there may be any number.
+            level = logging.INFO if self._lanes.goes_first(store) else logging.DEBUG
+            log.log(level, "Store 0x%s is not in yet: %s", store.hex(), exc.code)
         except Exception:  # the task's top: one store must not end the syncs of all others
             log.warning("A sync failed.", exc_info=True)
         finally:
@@ -224,6 +226,8 @@ class IndexService:
         lane = self._lanes.of(head.store) or (Lane.KNOWN if self._ledger.knows(head.store) else Lane.STRANGER)
         if not self._admission.admit(head.store, lane, population=len(self._ledger)):
             return Verdict.IGNORE
+        if standing is Standing.NEW:
+            standing = self._ledger.note_let_in(head)
         if standing is Standing.EQUIVOCATES and not self._ledger.note_lie(head.store, head.seq):
             return Verdict.IGNORE  # one proof is enough, and everybody has it
         return Verdict.ACCEPT_FIRST if lane in FIRST else Verdict.ACCEPT
@@ -262,13 +266,13 @@ class IndexService:
             await self._db.write(
                 lambda connection: writing.write_head(connection, head, frame, from_peer, self._clock())
             )
-            self._accept(head, grant)
-        elif standing is Standing.EQUIVOCATES:
+            standing = self._accept(head, grant)
+        if standing is Standing.EQUIVOCATES:
             await self._db.write(lambda connection: writing.write_equivocation(connection, head, frame, self._clock()))
         return standing
 
-    def _accept(self, head: Head, grant: Grant | None) -> None:
-        self._ledger.accept(head, grant)
+    def _accept(self, head: Head, grant: Grant | None) -> Standing:
+        return self._ledger.accept(head, grant)
 
     # --- search
 

@@ -110,11 +110,12 @@ class _Gate:
         return self._access.ip(ip_of(str(addr))) is True
 
 
-def guard_doors(host: Any, access: Access, max_per_ip: int) -> None:
+def guard_doors(host: Any, access: Access, max_per_ip: int, note: Callable[[str], object]) -> None:
     """Refuse blocked addresses both ways, and more than `max_per_ip` inbound connections from one address.
 
-    Defect: nothing bounds how many of the inbound places, half-open ones included, one address takes. Call it
-    before `release_inbound_slots`, with which a place is given back when the connection ends.
+    `note(reason)` is told of each refusal. Defect: nothing bounds how many of the inbound places, half-open ones
+    included, one address takes. Call it before `release_inbound_slots`, with which a place is given back when the
+    connection ends.
     """
     swarm = host.get_network()
     swarm.connection_gate = _Gate(access)
@@ -125,6 +126,7 @@ def guard_doors(host: Any, access: Access, max_per_ip: int) -> None:
         remote = closer.get_remote_address()
         ip = remote[0] if remote else ""
         if held[ip] >= max_per_ip and access.ip(ip) is not True:
+            note("address-full")
             with suppress(Exception):  # it was gone already
                 await closer.close()
             return

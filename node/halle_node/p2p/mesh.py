@@ -154,6 +154,8 @@ class HardenedPubsub(Pubsub):  # type: ignore[misc]
         self._pace = pace
         self._refused = refused
         self._records: dict[Any, bytes] = {}
+        # One message at a time, whoever sent it, and everything else gets its turn after each.
+        self._turn = trio.Lock()
 
     async def push_msg(self, msg_forwarder: Any, msg: Any) -> None:
         if msg_forwarder != self.my_id and not self._admit(str(msg_forwarder), len(msg.data)):
@@ -192,7 +194,9 @@ class HardenedPubsub(Pubsub):  # type: ignore[misc]
             return 1
         for message in rpc.publish:
             if self._is_subscribed_to_msg(message):
-                await self.push_msg(peer, message)
+                async with self._turn:
+                    await self.push_msg(peer, message)
+                    await trio.lowlevel.checkpoint()
         if len(rpc.subscriptions) <= self.max_subscriptions_per_rpc:
             for subscription in rpc.subscriptions:
                 self.handle_subscription(peer, subscription)

@@ -60,7 +60,12 @@ class Session:
         self.ledger = PeerLedger(_rates(config), time.monotonic, access)
         self.host = _new_host(config, peer_private)
         self._access = access or OpenDoor()
-        hardening.guard_doors(self.host, self._access, config.max_connections_per_ip)
+        hardening.guard_doors(
+            self.host,
+            self._access,
+            config.max_connections_per_ip,
+            lambda reason: traffic.drops.update((reason,)),
+        )
         hardening.guard_stream_handlers(
             self.host,
             enter=lambda peer: self.ledger.enter_stream(peer, config.max_streams_per_peer),

@@ -26,6 +26,7 @@ from halle_node.config import load, paths
 from halle_node.db import open_database
 from halle_node.index import IndexService
 from halle_node.p2p import Network, NetworkConfig, Verdict
+from halle_protocol import unixfs
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Unavailable
 from halle_protocol.reconcile import Item, ItemSet
@@ -167,6 +168,20 @@ class Node:
     async def deliver(self, peer: str, addrs: list[str], size: int = 2000) -> float:
         begun = time.perf_counter()
         await self.network.deliver(peer, addrs, bytes(size))
+        return time.perf_counter() - begun
+
+    async def serve(self, size: int) -> list[str]:
+        """Have a file to give away; return the CIDs of its blocks."""
+        built = unixfs.build_file(hashlib.shake_256(b"a file").digest(size))
+        self.store.put_many(list(built.blocks.items()))
+        return [str(cid) for cid in built.blocks]
+
+    async def fetch(self, peer: str, addrs: list[str], cids: list[str]) -> float:
+        """Fetch blocks; return the seconds it took. They must all come."""
+        begun = time.perf_counter()
+        found = await self.network.fetch(peer, addrs, [CID.parse(cid) for cid in cids])
+        if len(found) != len(cids):
+            raise RuntimeError(f"{len(found)} of {len(cids)} blocks came")
         return time.perf_counter() - begun
 
     async def peers(self) -> list[str]:
