@@ -248,6 +248,10 @@ def badge(table: dict[str, Badge], status: str) -> Badge:
     return table.get(key) or table.get(key.replace("-", "_")) or Badge("plain", "info", key or "–")
 
 
+ACCESS_KINDS = {"peer": N_("peer"), "store": N_("shop"), "net": N_("address")}
+"""What a rule of the operator is about."""
+
+
 class Words:
     """The badges by their short names, for templates."""
 
@@ -286,6 +290,10 @@ class Words:
     @staticmethod
     def certificate(value: str) -> Badge:
         return badge(CERTIFICATE, value)
+
+    @staticmethod
+    def access_kind(value: str) -> str:
+        return ACCESS_KINDS.get(value, value)
 
 
 def notice(code: str) -> str:
@@ -335,7 +343,3 @@ def sentence(entry: TimelineEntry, say: Callable[[str], str]) -> str:
         return key.replace("-", " ").replace("_", " ").capitalize()
     values = {name: "" if value is None else str(value) for name, value in entry.params.items()}
     return (say(text) % defaultdict(str, values)).strip()
-
-
-ACCESS_KINDS = {"peer": N_("peer"), "store": N_("shop"), "net": N_("address")}
-"""What a rule of the operator is about."""

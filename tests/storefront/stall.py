@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
 from halle_node.catalog import (
     CatalogService,
@@ -28,6 +29,7 @@ from halle_node.catalog import (
 from halle_node.chain.chain import ChainSummary, TokenBalance, Wallet
 from halle_node.config import Config
 from halle_node.db import open_database
+from halle_node.index.sync import SyncProgress
 from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, SearchPage, StoreView
 from halle_node.keys import Keys
 from halle_node.p2p.types import NetworkStats, PeerInfo
@@ -209,6 +211,10 @@ class Shelf:
     def listing(self, store: bytes, handle: str) -> ListingView | None:
         return self._listings().get(handle) if store == self.stall.keys.store_address else None
 
+    def progress(self) -> dict[bytes, SyncProgress]:
+        """The other shop is being fetched."""
+        return {bytes.fromhex(OTHER_STORE[2:]): SyncProgress(400, 1_000)}
+
     def stores(self) -> list[StoreView]:
         found = self.store(self.stall.keys.store_address)
         return [found] if found else []
@@ -376,6 +382,7 @@ class Stall:
     clock: Any = time.time
     chain: Any = field(default_factory=ChainEnd)
     index: Any = None
+    access: Any = None
 
     async def close(self) -> None:
         await self.catalog.close()
@@ -390,6 +397,7 @@ def make_stall(home: Path) -> Stall:
     blocks, db = BlockStore(home / "blocks"), open_database(home / "halle.db")
     stall = Stall(config, keys, blocks, CatalogService(config, db, blocks, keys, lambda: NOW), db)
     stall.index = Shelf(stall)
+    stall.access = AccessList(stall.db, lambda: NOW)
     return stall
 
 

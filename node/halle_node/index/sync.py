@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,6 +31,9 @@ Fetcher = Callable[[str, list[str], list[CID]], Awaitable[dict[CID, bytes]]]
 FETCH_CIDS = 200
 WRITE_DOCUMENTS = 400
 MIN_CHUNK_BYTES = 4_096
+ABSENT_AFTER = 3
+ABSENT_S = 30.0
+MAX_ABSENT = 4_096
 # What a store says of itself comes before what it sells.
 FIRST = ("profile/", "shipping/", "policy/", "review/")
 
@@ -75,6 +79,7 @@ class StoreSync:
         self._min_grant_sequence = min_grant_sequence
         self._busy: dict[bytes, asyncio.Lock] = {}
         self._progress: dict[bytes, SyncProgress] = {}
+        self._absent: dict[str, tuple[int, float]] = {}
         # Checking documents is all computing: several threads at it would only pass the interpreter's lock around.
         self._checking = asyncio.Lock()
 
@@ -152,7 +157,7 @@ class StoreSync:
                 raise
             diff = await self._walk(target, None)  # old pages were cleaned up: compare with the rows instead
             diff = await asyncio.to_thread(self._with_vanished, target.store, diff)
-        wanted = _in_room(diff, target.room)
+        wanted = _in_room(diff, target.room, self._handles_here(target))
         head, grant = Announcement.decode(target.frame).open()
         reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
         gone = [key for key, (_, after) in diff.changed.items() if after is None]
@@ -174,6 +179,14 @@ class StoreSync:
             self._progress[target.store] = SyncProgress(min((place + 1) * WRITE_DOCUMENTS, len(wanted)), len(wanted))
         await self._db.write(lambda connection: self._finish(connection, target, gone))
         await asyncio.to_thread(self._blocks.pin, f"store/{target.store.hex()}", head.catalog)
+
+    def _handles_here(self, target: Target) -> set[str]:
+        """What a sync that was cut has brought already: it takes no room a second time."""
+        if target.room is None:
+            return set()
+        listing = tables.listing
+        query = select(listing.c.handle).where(listing.c.store == target.store)
+        return {f"listing/{handle}" for handle in self._db.read(lambda conn: list(conn.execute(query).scalars()))}
 
     async def _take_in(
         self,
@@ -232,11 +245,15 @@ class StoreSync:
         stored: dict[CID, bytes] = {}
         left, last_error = cids, None
         for peer_id, addrs in target.sources:
+            if target.room is not None and self._is_absent(peer_id):
+                continue
             try:
                 found = await self._fetcher(peer_id, list(addrs), left)
             except (Unavailable, RemoteProtocolError) as exc:
                 last_error = exc
+                self._note_absent(peer_id)
                 continue
+            self._absent.pop(peer_id, None)
             wanted = [(cid, found[cid]) for cid in left if cid in found]
             await asyncio.to_thread(self._blocks.put_many, wanted)  # hashes every block again
             stored.update(wanted)
@@ -248,6 +265,17 @@ class StoreSync:
             code="block-missing",
             hint="They are asked for again later.",
         ) from last_error
+
+    def _is_absent(self, peer_id: str) -> bool:
+        failures, at = self._absent.get(peer_id, (0, 0.0))
+        return failures >= ABSENT_AFTER and time.monotonic() - at < ABSENT_S
+
+    def _note_absent(self, peer_id: str) -> None:
+        """Ask a peer that gives nothing no more for a while about strangers: a thousand of them may name it."""
+        failures, _ = self._absent.pop(peer_id, (0, 0.0))
+        self._absent[peer_id] = (failures + 1, time.monotonic())
+        if len(self._absent) > MAX_ABSENT:
+            del self._absent[next(iter(self._absent))]
 
     def _read(self, reader: Reader, batch: Sequence[tuple[str, CID]], fetched: Mapping[CID, bytes]) -> Rows:
         rows = Rows()
@@ -265,13 +293,17 @@ def _write(store: bytes, rows: Rows, connection: Connection) -> None:
     writing.write_rows(connection, store, rows)
 
 
-def _in_room(diff: Diff, room: int | None) -> list[tuple[str, CID]]:
+def _in_room(diff: Diff, room: int | None, here: Collection[str]) -> list[tuple[str, CID]]:
     """What to fetch, the store's card first; a stranger's listings only as far as there is room."""
     wanted = [(key, after) for key, (_, after) in diff.changed.items() if after is not None]
     wanted.sort(key=lambda entry: (not entry[0].startswith(FIRST), entry[0]))
     if room is None:
         return wanted
-    fresh = {key for key, (before, _) in diff.changed.items() if before is None and key.startswith("listing/")}
+    fresh = {
+        key
+        for key, (before, _) in diff.changed.items()
+        if before is None and key.startswith("listing/") and key not in here
+    }
     kept = []
     for key, cid in wanted:
         if key in fresh:

@@ -32,8 +32,12 @@ class Bucket:
     tokens: float
     updated: float
 
+    @property
+    def capacity(self) -> float:
+        return max(self.per_minute / 6, 1.0)
+
     def take(self, amount: float, now: float) -> bool:
-        capacity = max(self.per_minute / 6, 1.0)
+        capacity = self.capacity
         self.tokens = min(capacity, self.tokens + (now - self.updated) * self.per_minute / 60)
         self.updated = now
         # A request larger than the whole burst may pass when the bucket is full; it leaves a debt.
@@ -44,8 +48,7 @@ class Bucket:
 
     def owe(self, amount: float, now: float) -> float:
         """Take it in any case; return the seconds until the debt is paid back, 0 when there is none."""
-        capacity = max(self.per_minute / 6, 1.0)
-        self.tokens = min(capacity, self.tokens + (now - self.updated) * self.per_minute / 60) - amount
+        self.tokens = min(self.capacity, self.tokens + (now - self.updated) * self.per_minute / 60) - amount
         self.updated = now
         return max(-self.tokens, 0.0) / max(self.per_minute / 60, 1e-9)
 
@@ -106,7 +109,8 @@ class PeerLedger:
         """
         now = self._clock()
         wait_s = self._bucket(peer, lane).owe(amount, now)
-        if not self._bucket(peer, f"{lane}-reserve").take(amount, now):
+        reserve = self._bucket(peer, f"{lane}-reserve")
+        if amount > reserve.capacity or not reserve.take(amount, now):
             wait_s = max(wait_s, self._bucket(EVERYBODY, f"{lane}-all").owe(amount, now))
         return min(wait_s, MAX_PACE_S)
 

@@ -91,7 +91,7 @@ class NetworkConfig:
     max_envelope_bytes: int = 256 * 1024
     heads_per_minute: int = 12_000
     heads_per_minute_reserve: int = 600
-    heads_per_minute_all: int = 24_000
+    heads_per_minute_all: int = 12_000
     messages_per_minute: int = 300
     block_requests_per_minute: int = 600
     syncs_per_minute: int = 30
