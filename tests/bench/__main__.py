@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import market, protocol, shop
+from bench import gossip, market, protocol, shop
 from bench.figure import Figure
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "protocol": protocol.figures,
     "market": market.figures,
     "shop": shop.figures,
+    "gossip": gossip.figures,
 }
 
 

@@ -82,7 +82,9 @@ class BlockExchange:
                     await frames.write(dagcbor.encode({"want": asked}))
                     await self._receive(frames, asked, answer)
                 return answer
-        except RemoteProtocolError:
+        except RemoteProtocolError as exc:
+            if exc.code == "frame-truncated":  # a cut line is nobody's fault
+                raise Unavailable(f"Peer {peer} went away.", code="peer-gone", hint="Retry later.") from exc
             self._wire.punish(peer)
             raise
         raise Unavailable(f"Peer {peer} was too slow.", code="peer-stalled", hint="Retry or ask another peer.")

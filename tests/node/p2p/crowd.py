@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Box:
     first: int
     count: int
     config: dict[str, Any]
+    program: tuple[str, ...] = ()
     nodes: dict[int, dict[str, str]] = field(default_factory=dict)
     shouts: list[str] = field(default_factory=list)
     _answers: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
@@ -32,13 +34,9 @@ class Box:
     async def start(self) -> Box:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"stderr-{self.first}").open("ab") as stderr:
+            ours = (sys.executable, str(SCRIPT), str(self.folder), str(self.first), str(self.count))
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                str(SCRIPT),
-                str(self.folder),
-                str(self.first),
-                str(self.count),
-                json.dumps(self.config),
+                *(self.program or (*ours, json.dumps(self.config))),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
@@ -61,6 +59,8 @@ class Box:
     def _take(self, facts: dict[str, Any]) -> None:
         if "id" in facts:
             future = self._answers.pop(facts["id"])
+            if future.done():
+                return  # whoever asked waits no more
             if "error" in facts:
                 future.set_exception(RuntimeError(f"{facts['error']}: {facts['text']}"))
             else:
@@ -81,7 +81,8 @@ class Box:
         return await asyncio.wait_for(future, ANSWER_S)
 
     async def kill(self) -> None:
-        self.process.kill()
+        with suppress(ProcessLookupError):  # it was killed before
+            self.process.kill()
         await self.process.wait()
         await self._reader
 
@@ -100,7 +101,7 @@ class Crowd:
     """Nodes by number, wherever they live. Every new node dials some of those that are there."""
 
     def __init__(self, folder: Path, **config: Any) -> None:
-        self._folder = folder
+        self.folder = folder
         self._config = {"reconnect_min_s": 0.2, "reconnect_max_s": 1.0, "syncs_per_minute": 600, **config}
         self.boxes: dict[int, Box] = {}
         self.past_shouts: list[str] = []
@@ -108,7 +109,7 @@ class Crowd:
     async def start(self, first: int, count: int, known: Iterable[int] = ()) -> Box:
         """Start one process with so many nodes; they know the addresses of `known`."""
         bootstrap = [self.about(number)["addr"] for number in known]
-        box = await Box(self._folder, first, count, {**self._config, "bootstrap": bootstrap}).start()
+        box = await Box(self.folder, first, count, {**self._config, "bootstrap": bootstrap}).start()
         for number in box.nodes:
             self.boxes[number] = box
         return box
@@ -119,7 +120,7 @@ class Crowd:
         port = int(box.nodes[number]["addr"].split("/")[4])
         await box.kill()
         self.past_shouts += box.shouts
-        again = await Box(self._folder, number, 1, {**box.config, "ports": {str(number): port}}).start()
+        again = await Box(self.folder, number, 1, {**box.config, "ports": {str(number): port}}).start()
         self.boxes[number] = again
 
     def about(self, number: int) -> dict[str, str]:
@@ -153,10 +154,9 @@ class Crowd:
             while not await check():
                 await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def usage(self) -> list[dict[str, Any]]:
-        """What each process has used."""
-        boxes = {id(box): box for box in self.boxes.values()}.values()
-        return [await box.call(box.first, "usage") for box in boxes]
+    async def usage(self, numbers: Iterable[int]) -> list[dict[str, Any]]:
+        """What the processes of these nodes have used."""
+        return [await self.call(number, "usage") for number in numbers]
 
     @property
     def shouts(self) -> list[str]:

@@ -165,6 +165,12 @@ class Node:
     async def came(self) -> dict[str, float]:
         return {frame.hex(): at for frame, at in self.ears.came.items()}
 
+    async def forget(self) -> None:
+        self.ears.came.clear()
+
+    async def mesh(self) -> int:
+        return self.network.stats().mesh_peers
+
     async def deliver(self, peer: str, addrs: list[str], size: int = 2000) -> float:
         begun = time.perf_counter()
         await self.network.deliver(peer, addrs, bytes(size))

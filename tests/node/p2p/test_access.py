@@ -71,6 +71,8 @@ async def test_transfer_that_was_cut_keeps_what_had_come(peers: Any) -> None:
     a, b = await peers.start_many("a", "b", read_timeout_s=3.0)
     file = await a.call("add_file", size=60_000_000)
     got = await b.call("fetch_while", peer=a.peer_id, addrs=a.addrs, root=file["root"], pid=a.process.pid)
+    await a.process.wait()
+    await a._reader
     print(f"cut after {got['first']} of {got['all']} blocks")
     assert 0 < got["first"] < got["all"]
     again = await peers.start("a", again=True)
