@@ -14,12 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import trio
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.peer.peerstore import PeerStoreError
+from libp2p.pubsub import gossipsub as upstream_gossip
 from libp2p.pubsub import pubsub as upstream_pubsub
 from libp2p.pubsub import rpc_queue as upstream_queue
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
@@ -37,6 +39,7 @@ QUEUE_FRAMES = 4096
 WRITE_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 1.5
 UPGRADE_LIMIT_S = 5.0
+OWN_RECORD_S = 30.0
 
 Guard = Callable[[str], bool]
 
@@ -279,8 +282,31 @@ def demote_library_logs() -> None:
     library.handlers[:] = [_Demoted()]
 
 
+def keep_own_record(seconds: float = OWN_RECORD_S) -> None:
+    """Send the signed record of our addresses as it was made for a while; idempotent, for the whole process.
+
+    Defect: for every message published or passed on, all own addresses are written, parsed and compared, a quarter of
+    what a message costs.
+    """
+    if getattr(upstream_gossip.env_to_send_in_RPC, "kept", False):
+        return
+    make = upstream_gossip.env_to_send_in_RPC
+    kept: WeakKeyDictionary[Any, tuple[float, Any]] = WeakKeyDictionary()
+
+    def keeping(host: Any) -> Any:
+        at, record = kept.get(host, (-seconds, None))
+        if record is None or time.monotonic() - at > seconds:
+            record = make(host)
+            kept[host] = (time.monotonic(), record)
+        return record
+
+    keeping.kept = True  # type: ignore[attr-defined]
+    upstream_gossip.env_to_send_in_RPC = keeping
+
+
 def harden_process() -> None:
     """Apply the repairs that are properties of the library rather than of one host."""
     shield_yamux_writes()
     enlarge_queues()
+    keep_own_record()
     demote_library_logs()
