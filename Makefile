@@ -4,13 +4,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 HALLE_REQUIRE ?=
+# Test processes side by side; tests of one file stay together and share what they started.
+JOBS ?= 2
 export HALLE_REQUIRE
 # Keyed accounts, keystores and chains of a developer's own node must never leak into a test.
 unexport HALLE_HOME
 
 PACKAGES := protocol/halle_protocol contracts/halle_contracts node/halle_node storefront/halle_storefront cli/halle_cli
 
-.PHONY: help demo test check bench bench-gas abi docs tools constraints clean
+.PHONY: help demo test check bench bench-gas mutants abi docs tools constraints clean
 
 help:
 	@echo "make demo [ARGS=--exit]   a whole market on this machine, told as a story (Python >= 3.11 only)"
@@ -18,6 +20,7 @@ help:
 	@echo "make check                format, lint, types, import rule, documentation"
 	@echo "make bench                measure against the bars and write docs/benchmarks.md"
 	@echo "make bench-gas            measure what the contracts cost and write docs/gas.md"
+	@echo "make mutants              change the contracts line by line; every mutant must die or be explained"
 	@echo "make abi                  compile the contracts and rewrite the committed artifacts (needs npm)"
 	@echo "make docs                 rewrite the generated parts of docs/"
 	@echo "make constraints          resolve the dependencies again and pin them with hashes"
@@ -27,7 +30,7 @@ demo: $(VENV)/.installed-node
 	@$(BIN)/halle demo $(ARGS)
 
 test: $(VENV)/.installed-dev tools
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -42,6 +45,10 @@ bench: $(VENV)/.installed-dev
 
 bench-gas: $(VENV)/.installed-dev
 	$(BIN)/python contracts/script/gas.py
+
+# Most of an hour; RESULTS keeps the verdicts, so that a run that was stopped goes on where it was.
+mutants: $(VENV)/.installed-dev contracts/node_modules/.installed
+	$(BIN)/python contracts/script/mutants.py $(if $(RESULTS),--results $(RESULTS)) $(ARGS)
 
 abi: contracts/node_modules/.installed
 	cd contracts && node script/compile.mjs

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Get what the tests need beyond Python: npm packages, engines built from Go modules and, as root on Debian, Chromium.
+# Get what the tests need beyond Python: npm packages, engines built from Go modules and, as root on Debian,
+# Chromium and what makes networks and routers.
 # Without a tool its tests are skipped by name; with HALLE_REQUIRE=all they fail instead.
 set -u
 
@@ -18,7 +19,10 @@ npm_packages() {
 
 # go_program NAME PACKAGE: build into .tools/bin from the modules that tests/interop/go pins
 go_program() {
-    [ ".tools/bin/$1" -nt tests/interop/go/go.sum ] && return
+    sources=tests/interop/go/go.sum
+    case "$2" in ./*) sources="$sources tests/interop/go/$2" ;; esac
+    # shellcheck disable=SC2086 - one word a path
+    [ -f ".tools/bin/$1" ] && [ -z "$(find $sources -newer ".tools/bin/$1" -type f)" ] && return
     if command -v go >/dev/null 2>&1; then
         echo "Building $1 (go; some minutes the first time) …"
         (cd tests/interop/go && go build -trimpath -ldflags='-s -w' -o "../../../.tools/bin/$1" "$2" >/dev/null 2>&1) \
@@ -29,16 +33,24 @@ go_program() {
     fi
 }
 
+# apt_package COMMAND PACKAGE TESTS
+apt_package() {
+    command -v "$1" >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "Installing $2 (apt) …"
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2"; } >/dev/null 2>&1 \
+            || echo "apt could not install $2: $3 will be skipped."
+    else
+        echo "$2 is not installed: $3 will be skipped (Debian: apt-get install $2)."
+    fi
+}
+
 npm_packages contracts "the contract tools"
 npm_packages tests/interop/js "the engines of others in JavaScript"
 go_program ipfs github.com/ipfs/kubo/cmd/ipfs
-if ! command -v chromium >/dev/null 2>&1; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "Installing Chromium (apt) …"
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null 2>&1 \
-            || echo "apt could not install Chromium: browser tests will be skipped."
-    else
-        echo "Chromium is not installed: browser tests will be skipped (Debian: apt-get install chromium)."
-    fi
-fi
+go_program halle-peer ./peer
+apt_package chromium chromium "tests in a browser"
+apt_package ip iproute2 "tests in network namespaces"
+apt_package nft nftables "the test of a router"
+apt_package miniupnpd miniupnpd "the test of a router"
 exit 0

@@ -3,10 +3,12 @@
 // the settings keep paths and metadata out of the bytecode.
 //   node script/compile.mjs            write halle_contracts/artifacts and the test fixtures
 //   node script/compile.mjs --out DIR  write both into DIR instead (the artifact test compares)
+//   node script/compile.mjs --serve    compile changed sources, one request a line (the mutation test asks)
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, sep } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -18,8 +20,9 @@ const SETTINGS = {
   viaIR: false,
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
-const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "TestToken"];
-const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount", "ProxiedToken", "ProxyToken"];
+const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "SignatureValidator", "TestToken"];
+const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount", "ProxiedToken", "ProxyToken", "AuthorisingToken",
+  "AccountFactory"];
 
 function solidityFiles(folder) {
   return readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })
@@ -96,8 +99,40 @@ function write(folder, names, { contracts, used }) {
   }
 }
 
-const at = process.argv.indexOf("--out");
-const out = at > 0 ? process.argv[at + 1] : null;
-write(out ? join(out, "artifacts") : join(ROOT, "halle_contracts/artifacts"), SHIPPED, compile(solidityFiles("src")));
-write(out ? join(out, "fixtures") : join(ROOT, "../tests/contracts/fixtures"), FIXTURES,
-  compile(solidityFiles("test/fixtures")));
+// Three times as fast as the real settings; the code does the same and costs more gas.
+const QUICK = { details: { yul: false, orderLiterals: true, deduplicate: true, peephole: true, jumpdestRemover: true,
+  inliner: false, cse: false, constantOptimizer: false } };
+// Larger than a contract may be when made quickly: made without the slow half of the optimizer instead.
+const HALF = { enabled: true, runs: 1_000_000, details: { yul: false } };
+
+// One request a line: {"path": a changed file, "content": its text, "want": names of contracts in src/, "quick": bool}.
+// One answer a line: {name: creation bytecode}, or {} when it does not compile.
+async function serve() {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { path, content, want, quick } = JSON.parse(line);
+    const optimizer = !quick ? SETTINGS.optimizer : want.includes("Warranty") ? HALF : QUICK;
+    const load = (file) => ({ contents: file === path ? content : read(file) });
+    const files = want.map((name) => `src/${name}.sol`);
+    const input = {
+      language: "Solidity",
+      sources: Object.fromEntries(files.map((file) => [file, { content: load(file).contents }])),
+      settings: { ...SETTINGS, optimizer, outputSelection: Object.fromEntries(
+        want.map((name) => [`src/${name}.sol`, { [name]: ["evm.bytecode.object"] }])) },
+    };
+    const output = JSON.parse(solc.compile(JSON.stringify(input), { import: load }));
+    const failed = (output.errors ?? []).some((e) => e.severity === "error");
+    const found = failed ? [] : want.map((name) =>
+      [name, "0x" + output.contracts[`src/${name}.sol`][name].evm.bytecode.object]);
+    process.stdout.write(JSON.stringify(Object.fromEntries(found)) + "\n");
+  }
+}
+
+function writeAll() {
+  const at = process.argv.indexOf("--out");
+  const out = at > 0 ? process.argv[at + 1] : null;
+  write(out ? join(out, "artifacts") : join(ROOT, "halle_contracts/artifacts"), SHIPPED, compile(solidityFiles("src")));
+  write(out ? join(out, "fixtures") : join(ROOT, "../tests/contracts/fixtures"), FIXTURES,
+    compile(solidityFiles("test/fixtures")));
+}
+
+await (process.argv.includes("--serve") ? serve() : writeAll());

@@ -59,6 +59,22 @@ class Config(BaseModel):
         (), "Addresses to tell other peers, when they differ from the ones listened on.", unit="multiaddrs"
     )
     bootstrap: tuple[str, ...] = setting((), "Peers to dial at start.", unit="multiaddrs")
+    relays: tuple[str, ...] = setting(
+        (), "Relays that keep a place for this node, so that peers reach it behind a router.", unit="multiaddrs"
+    )
+    learn_relays: bool = setting(
+        True, "Use relays among the known peers when no relay is named and nobody can dial this node."
+    )
+    relay_service: bool = setting(False, "Relay for others; for a node that is reachable from the internet.")
+    relay_reservations: int = setting(64, "Peers that the relay keeps a place for.", unit="peers", ge=1, le=4096)
+    relay_circuits: int = setting(128, "Connections carried at a time by the relay.", ge=1, le=4096)
+    relay_circuit_mb: int = setting(64, "Most one relayed connection may carry.", unit="MB", ge=1, le=4096)
+    relay_circuit_s: int = setting(3600, "Longest life of one relayed connection.", unit="seconds", ge=60, le=86_400)
+    peer_exchange: bool = setting(True, "Ask peers for more peers while fewer than eight are connected.")
+    mdns: bool = setting(
+        True, "Find peers in the local network and be found there; nothing is sent while listen_host is this machine."
+    )
+    upnp: bool = setting(False, "Ask the home router to pass the peer-to-peer port on to this machine (UPnP).")
     rpc_url: str = setting("", "EVM JSON-RPC endpoint; empty starts the embedded chain.", unit="URL")
     chain_id: int = setting(0, "Chain the endpoint must be on; 0 accepts any.", unit="chain id", ge=0)
     chain_port: int = setting(8545, "Port of the embedded chain; 0 takes a free one.", unit="port", ge=0, le=65535)
@@ -85,6 +101,25 @@ class Config(BaseModel):
         2_000, "Listings taken from a store that is neither followed nor known.", unit="listings", ge=0
     )
     index_heap_mb: int = setting(32, "Memory of the search index writer.", unit="MB", ge=15, le=1024)
+    kubo_api: str = setting(
+        "",
+        "RPC of an IPFS daemon (Kubo) that keeps what this store publishes; empty for none. "
+        "Also /ip4/…/tcp/5001, /dns4/…/tcp/443/https or unix:/path.",
+        unit="URL or multiaddr",
+    )
+    kubo_auth: SecretStr = setting(
+        SecretStr(""),
+        "Secret for that RPC, basic:user:password or bearer:token; only from the environment.",
+        unit="text",
+    )
+    kubo_auth_file: Path | None = setting(None, "File whose first line is that secret.", unit="file")
+    kubo_ca_file: Path | None = setting(
+        None, "Authority that signed that RPC's certificate, when the system does not know it.", unit="PEM file"
+    )
+    kubo_timeout_s: int = setting(60, "Longest silence of that daemon within one call.", unit="seconds", ge=1, le=3600)
+    kubo_client: str = setting(
+        "aiohttp", "Library that talks to it: aiohttp or ipfshttpclient.", pattern=r"^(aiohttp|ipfshttpclient)$"
+    )
     log_level: str = setting("info", "Least important log line shown.", pattern=r"^(debug|info|warning|error)$")
 
     @field_validator("name")
@@ -106,17 +141,29 @@ class Config(BaseModel):
 
         Raises: ConfigError("password-file-unreadable").
         """
-        if self.password_file is None:
-            return self.password.get_secret_value()
+        return self.read_secret("password")
+
+    def read_secret(self, name: str) -> str:
+        """A secret setting from the environment, or the first line of the file that `<name>_file` names.
+
+        Raises: ConfigError("password-file-unreadable").
+        """
+        file: Path | None = getattr(self, f"{name}_file")
+        if file is None:
+            secret: SecretStr = getattr(self, name)
+            return secret.get_secret_value()
         try:
-            lines = self.password_file.read_text("utf-8").splitlines()
+            lines = file.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as exc:
             raise ConfigError(
-                f"The password file {self.password_file} cannot be read.",
+                f"The password file {file} cannot be read.",
                 code="password-file-unreadable",
                 hint="Check that it exists and that you may read it.",
             ) from exc
         return lines[0] if lines else ""
+
+
+SECRETS = ("password", "kubo_auth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +245,12 @@ def _from_file(path: Path) -> dict[str, Any]:
             code="config-file-unreadable",
             hint="Correct the file or remove it.",
         ) from exc
-    if "password" in values:
+    exposed = next((name for name in SECRETS if name in values), None)
+    if exposed is not None:
         raise ConfigError(
-            f"{path} holds the password in clear.",
+            f"{path} holds {'the password' if exposed == 'password' else exposed} in clear.",
             code="password-in-file",
-            hint="Use password_file, or HALLE_PASSWORD, and change the password.",
+            hint=f"Use {exposed}_file, or {ENV_PREFIX}{exposed.upper()}, and change the password.",
         )
     unknown = sorted(set(values) - set(Config.model_fields))
     if unknown:

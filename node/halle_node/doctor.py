@@ -94,12 +94,34 @@ async def _chain(node: Node) -> Check:
     return Check("chain", "ok", f"Chain {summary.chain_id} at block {summary.block}; the contracts are there.")
 
 
+async def _kubo(node: Node) -> Check:
+    found = node.kubo.status()
+    if found.state == "off":
+        return Check("kubo", "ok", "No IPFS daemon is set up; the node serves IPFS itself.")
+    if not node.online:
+        return Check("kubo", "warning", "The node is not running.", "Start it with `halle up`.")
+    if found.trouble is not None:
+        state: State = "warning" if found.trouble.passes else "failed"
+        return Check("kubo", state, f"{found.trouble.message} ({found.trouble.code})", found.trouble.hint)
+    if found.state != "ok":
+        return Check("kubo", "ok", f"The IPFS daemon at {found.address} gets what is published.")
+    kept = f"Kubo {found.version} at {found.address} keeps head {found.seq} in {len(found.pins)} pins"
+    if not found.is_private:
+        hint = "Use https, a tunnel or a unix socket: whoever reads along can take over the daemon."
+        return Check("kubo", "warning", f"{kept}, over an open connection.", hint)
+    lost = found.name_trouble or found.provide_trouble
+    if lost is not None:
+        return Check("kubo", "warning", f"{kept}, but tells nobody: {lost.message} ({lost.code})", lost.hint)
+    return Check("kubo", "ok", f"{kept}; {found.name} leads to it.")
+
+
 CHECKS: tuple[tuple[str, Callable[[Node], Awaitable[Check]]], ...] = (
     ("keys", _keys),
     ("storage", _storage),
     ("catalog", _catalog),
     ("network", _network),
     ("chain", _chain),
+    ("kubo", _kubo),
 )
 
 __all__ = ["Check", "examine"]

@@ -7,6 +7,7 @@ is announced, a head that was heard is indexed) is wired here and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +20,13 @@ from sqlalchemy import Connection
 
 from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
+from halle_node.blocks.kubo import Source, make_publisher
+from halle_node.blocks.offer import Offer
 from halle_node.catalog import CatalogService
+from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
+from halle_node.catalog.site import SiteRenderer
 from halle_node.chain.bonds import bonded
 from halle_node.chain.chain import Chain
 from halle_node.chain.records import DEFAULT_DEPTHS, Depths
@@ -33,11 +38,13 @@ from halle_node.index import IndexService
 from halle_node.keys import Keys
 from halle_node.messages import MessageService
 from halle_node.p2p import Network, NetworkConfig, Verdict
+from halle_node.p2p.keepers import keepers, tellable
 from halle_node.trade.reputation import ReviewJudge
 from halle_node.trade.service import TradeService
 from halle_protocol import catalog as tree
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, Unavailable
+from halle_protocol.head import Head
 from halle_protocol.keys import to_checksum
 from halle_protocol.money import Money
 from halle_protocol.reconcile import ItemSet
@@ -52,6 +59,8 @@ RENEW_GRANT_S = 90 * 86_400
 JUDGE_REVIEWS_S = 2
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
+# Catalogs of followed stores that the gateway gives away too; what it reaches is kept in memory.
+MAX_FOLLOWED_OFFERED = 100
 
 
 @dataclass(frozen=True)
@@ -64,11 +73,22 @@ class Verified:
 
 
 class Node:
-    """One store's node. `online=False` serves the local pages and commands without network and chain."""
+    """One store's node. `online=False` serves the local pages and commands without network and chain.
 
-    def __init__(self, config: Config, *, online: bool = True, clock: Callable[[], int] | None = None) -> None:
+    With `site_renderer` each head names the shop as static pages.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        online: bool = True,
+        clock: Callable[[], int] | None = None,
+        site_renderer: SiteRenderer | None = None,
+    ) -> None:
         self.config = config
         self.online = online
+        self._site_renderer = site_renderer
         self.clock = clock or _wall_clock
         self._lock = HomeLock(config)
         self._closing = AsyncExitStack()
@@ -119,9 +139,14 @@ class Node:
         )
         self.access = AccessList(self.db, self.clock, own={to_checksum(self.keys.store_address)})
         self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self), self.access)
-        self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, self.clock)
+        self.catalog = CatalogService(
+            self.config, self.db, self.blocks, self.keys, self.clock, renderer=self._site_renderer
+        )
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
+        self.naming = Naming(self.db, self.keys.peer_private, self.clock)
+        self.kubo = make_publisher(self.config, self._kubo_source())
+        self._closing.push_async_callback(self.kubo.close)
         self.index = IndexService(
             self.config,
             self.db,
@@ -130,11 +155,15 @@ class Node:
             self.clock,
             own_store=self.keys.store_address,
             verify_review=ReviewJudge(self.db, self.chain),
+            grant_judge=self.chain.accounts,
             access=self.access,
             bonded=self._bonded,
         )
         self._closing.push_async_callback(self.index.close)
-        self.messages = MessageService(self.db, self.keys, self.network, self.clock)
+        self.offer = Offer(self.blocks, self._offered_roots)
+        self.messages = MessageService(
+            self.db, self.keys, self.network, self.clock, confirm_grant=self.chain.accounts.confirm
+        )
         # A store that has news is up again, perhaps at another address: what waits for it goes out now.
         self.index.subscribe(self.messages.hasten)
         self.messages.use_gate(self._is_welcome)
@@ -149,7 +178,7 @@ class Node:
             self.chain,
             self.clock,
             blocks=self.blocks,
-            whereabouts=lambda: self.network.addrs,
+            whereabouts=self._whereabouts,
         )
 
     async def _join(self) -> None:
@@ -186,6 +215,7 @@ class Node:
             tasks.create_task(self.trade.run(), name="trade")
             tasks.create_task(self._introduce(), name="introduce")
             tasks.create_task(self._upkeep(), name="upkeep")
+            tasks.create_task(self.kubo.run(), name="kubo")
 
     # --- what the faces ask of the whole node
 
@@ -200,16 +230,22 @@ class Node:
     def _verify(self) -> Verified:
         report = self.blocks.verify_all()
         published = self.catalog.current_head()
-        holes = () if published is None else tuple(self._holes(published.catalog_root))
+        holes = () if published is None else tuple(self._holes(published))
         return Verified(report.checked, report.corrupt, holes)
 
-    def _holes(self, root: CID) -> Iterator[CID]:
+    def _holes(self, published: Published) -> Iterator[CID]:
         """Yield what our own shop lacks. A review's links lead into other shops, whose pictures need not be here."""
-        for key, cid in tree.entries(root, self.blocks.get):
+        if published.head.site is not None:
+            yield from self.blocks.holes(published.head.site)
+        for key, cid in tree.entries(published.catalog_root, self.blocks.get):
             if not key.startswith("review/"):
                 yield from self.blocks.holes(cid)
 
     # --- wiring
+
+    def _offered_roots(self) -> list[CID]:
+        followed = self.index.stores(followed=True, limit=MAX_FOLLOWED_OFFERED)
+        return [*self.blocks.pins().values(), *(store.catalog for store in followed)]
 
     def _signing_key(self, address: bytes) -> bytes:
         if address == self.keys.operator_address:
@@ -234,6 +270,13 @@ class Node:
         self._chores.add(task := asyncio.create_task(self.index.apply_access(), name="access"))
         task.add_done_callback(self._chores.discard)
 
+    def _kubo_source(self) -> Source:
+        def head() -> Head | None:
+            published = self.catalog.current_head()
+            return None if published is None else published.head
+
+        return Source(self.blocks, self.keys.store_address, head, self.naming.point_to, self.clock)
+
     def _depths(self) -> Depths | None:
         safe, final = self.config.confirmations_safe, self.config.confirmations_final
         if not safe and not final:
@@ -246,13 +289,25 @@ class Node:
             listen_port=self.config.p2p_port,
             bootstrap=self.config.bootstrap,
             remembered_path=self.config.home / "peers.json",
+            peer_exchange=self.config.peer_exchange,
+            mdns=self.config.mdns,
+            upnp=self.config.upnp,
+            relays=self.config.relays,
+            learn_relays=self.config.learn_relays,
+            relay_service=self.config.relay_service,
+            relay_reservations=self.config.relay_reservations,
+            relay_circuits=self.config.relay_circuits,
+            relay_circuit_mb=self.config.relay_circuit_mb,
+            relay_circuit_s=self.config.relay_circuit_s,
         )
 
     async def _published(self, published: Published) -> None:
         """Index our own shop as anyone else would, and tell the hall."""
+        await self.naming.point_to(published.head)
         await self.index.ingest_head(published.announcement, self.network.peer_id)
         await self.index.commit_search()  # whoever publishes looks at the shop next
         if self.online:
+            self.kubo.nudge()
             await self._announce(published.announcement)
 
     async def _announce(self, frame: bytes) -> None:
@@ -267,21 +322,42 @@ class Node:
             try:
                 await self._furnish()
                 published = await self.catalog.publish(products=False)
+                await self.naming.point_to(published.head)
                 if not published.is_new:
                     await self._announce(published.announcement)
             except HalleError as error:
                 log.warning("the shop could not be introduced: %s", error)
-            await asyncio.sleep(wait_s)
+            # A place at a relay, or its loss, must be in the profile before anyone dials.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self.network.moved.wait()
+            self.network.moved.clear()
+
+    def _whereabouts(self) -> list[str]:
+        """Addresses to tell others: those in the settings replace the ones listened on, not those at relays."""
+        if not self.config.announce_addrs:
+            return self.network.addrs
+        return [*self.config.announce_addrs, *(addr for addr in self.network.addrs if "/p2p-circuit/" in addr)]
 
     async def _furnish(self) -> None:
-        addrs = list(self.config.announce_addrs) or self.network.addrs
-        await self.catalog.set_route(self.network.peer_id, addrs)
+        addrs = self._whereabouts()
+        await self.catalog.set_route(self.network.peer_id, [*addrs, *self._keepers(addrs)])
         profile = self.catalog.profile()
         if not profile.payment:
             payment = self._payment_options(profile.currency)
             await self.catalog.save_profile(replace(profile, payment=payment))
         if not self.catalog.shipping().zones:
             await self.catalog.save_shipping(_starter_shipping(profile.country, profile.currency))
+
+    def _keepers(self, addrs: Sequence[str]) -> list[str]:
+        """Return where the shop can be read when we are away.
+
+        A daemon that was not reached yet stays named as it was: a restart must not publish it away and back.
+        """
+        daemon = self.kubo.status()
+        if daemon.addrs or daemon.state == "off":
+            return tellable(daemon.addrs, addrs)
+        return [addr for _, addr in keepers(self.network.peer_id, self.catalog.profile().addrs)]
 
     def _payment_options(self, currency: str) -> tuple[PaymentForm, ...]:
         contracts = self.chain.contracts

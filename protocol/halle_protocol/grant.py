@@ -1,14 +1,15 @@
 """An operator grant: the store key says which hot key may act for it, where, for what and until when.
 
 A grant is revoked by any grant of the same store with a higher sequence; readers keep the highest they
-have seen.
+have seen. A store that is a contract (ERC-1271) signs with bytes that only its chain can judge: such a grant gives
+nothing until whoever asked the chain says so with `confirm`.
 Spec: docs/spec/05-identity.md §3
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from halle_protocol import dagcbor
@@ -16,12 +17,21 @@ from halle_protocol.cid import CID, cid_of
 from halle_protocol.cid import DAG_CBOR as _DAG_CBOR
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 from halle_protocol.keys import ZERO_ADDRESS, address_of
-from halle_protocol.signing import HALLE_DOMAIN, recover, sign, struct_hash, typed_digest
-from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_int, take_text
+from halle_protocol.signing import (
+    HALLE_DOMAIN,
+    MAX_ACCOUNT_SIGNATURE_BYTES,
+    ChainCheck,
+    chain_check,
+    recover,
+    sign,
+    struct_hash,
+    typed_digest,
+)
+from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_int, take_signature, take_text
 
 TYPE = "halle/grant/1"
 SCOPES = ("publish", "quote", "message", "ship", "settle")
-MAX_BYTES = 600
+MAX_BYTES = 1400
 _KEYS = frozenset(["type", "store", "operator", "peer_id", "scopes", "not_before", "not_after", "sequence", "sig"])
 
 
@@ -40,6 +50,8 @@ class Grant:
     not_after: int
     sequence: int
     sig: bytes = b""
+    confirmed: bool = field(default=False, compare=False)
+    """A chain said that the contract account signed; not part of the grant's bytes."""
 
     def digest(self) -> bytes:
         """Return the 32 bytes the store key signs."""
@@ -68,20 +80,38 @@ class Grant:
 
     @staticmethod
     def decode(data: bytes) -> Grant:
-        """Read a grant and check its store's signature.
+        """Read a grant and check its store's signature; one of a contract account is left to `chain_check`.
 
         Raises: RemoteProtocolError `grant-shape`, `grant-too-large`, `grant-wrong-signer`,
         `bad-signature`, `cbor-…`.
         """
         grant = _read(decode_map(data, kind="grant", max_bytes=MAX_BYTES))
-        grant.verify()
+        if grant.chain_check is None:
+            grant.verify()
         return grant
+
+    @cached_property
+    def chain_check(self) -> ChainCheck | None:
+        """What a chain must be asked before this grant gives anything; None when a key signed."""
+        return chain_check(self.store, self.digest(), self.sig)
+
+    def confirm(self) -> Grant:
+        """Return the grant as one whose signature a chain has confirmed."""
+        return replace(self, confirmed=True)
 
     def verify(self) -> None:
         """Check that the store signed.
 
-        Raises: RemoteProtocolError `bad-signature`, `grant-wrong-signer`.
+        Raises: RemoteProtocolError `bad-signature`, `grant-wrong-signer`, `needs-chain`.
         """
+        if self.chain_check is not None:
+            if not self.confirmed:
+                raise RemoteProtocolError(
+                    "The store is a contract account; only its chain can say whether it signed.",
+                    code="needs-chain",
+                    hint="Connect the node to the chain of the store, then try again.",
+                )
+            return
         if self._signer != self.store:
             raise RemoteProtocolError(
                 "The grant is not signed by its store.",
@@ -129,7 +159,7 @@ def authorise(
     `at` None skips the clock (something fresher, such as a head, vouches for the time); `min_sequence` is the
     highest grant sequence seen for the store.
     Raises: RemoteProtocolError `not-authorised`, `grant-wrong-store`, `grant-scope`, `grant-revoked`,
-    `grant-not-yet`, `grant-expired`, `bad-signature`, `grant-wrong-signer`.
+    `grant-not-yet`, `grant-expired`, `bad-signature`, `grant-wrong-signer`, `needs-chain`.
     """
     if signer == store:
         return
@@ -185,7 +215,7 @@ def _read(value: dict[str, object]) -> Grant:
         not_before=take_int(value, "not_before", kind=kind),
         not_after=take_int(value, "not_after", kind=kind),
         sequence=take_int(value, "sequence", kind=kind),
-        sig=take_bytes(value, "sig", 65, kind=kind),
+        sig=take_signature(value, kind=kind, most=MAX_ACCOUNT_SIGNATURE_BYTES),
     )
     if ZERO_ADDRESS in (grant.store, grant.operator):
         raise RemoteProtocolError(

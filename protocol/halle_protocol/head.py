@@ -20,7 +20,7 @@ from halle_protocol.wire import decode_map, expect_keys, take_bytes, take_int
 
 TYPE = "halle/head/1"
 MAX_BYTES = 512
-MAX_FRAME_BYTES = 1024
+MAX_FRAME_BYTES = 2048
 MAX_LIFE_S = 90 * 86400
 MAX_SKEW_S = 600
 """A head dated further in the future than this is refused: it would hide every later one."""
@@ -156,7 +156,7 @@ def sign_head(
 
 @dataclass(frozen=True)
 class Announcement:
-    """The gossip frame: everything a stranger needs to check a head, in ≤ 1 KiB."""
+    """The gossip frame: everything a stranger needs to check a head, in ≤ 2 KiB."""
 
     head: bytes
     grant: bytes | None = None
@@ -169,7 +169,7 @@ class Announcement:
         data = dagcbor.encode({"head": self.head, "grant": self.grant})
         if len(data) > MAX_FRAME_BYTES:
             raise LocalProtocolError(
-                "An announcement may have 1024 bytes.", code="announcement-too-large", hint="Use a shorter grant."
+                "An announcement may have 2048 bytes.", code="announcement-too-large", hint="Use a shorter grant."
             )
         return data
 
@@ -192,7 +192,7 @@ class Announcement:
         return Announcement(head, grant)
 
     def open(self) -> tuple[Head, Grant | None]:
-        """Return the decoded head and grant; the grant's signature is checked, the head's is not yet.
+        """Return the decoded head and grant; the grant's signature is checked if a key made it, the head's is not yet.
 
         Raises: RemoteProtocolError with the codes of Head.decode and Grant.decode.
         """

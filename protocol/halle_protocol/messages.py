@@ -136,6 +136,10 @@ class Message:
             )
         authorise(self._signer, self.sender, self.grant, scope="message", at=now, min_sequence=min_sequence)
 
+    def confirm_grant(self) -> Message:
+        """Return the message with its grant as one that a chain has confirmed, or that was checked when it was kept."""
+        return self if self.grant is None else replace(self, grant=self.grant.confirm())
+
     @cached_property
     def _signer(self) -> bytes:
         return recover(self.digest(), self.sig)

@@ -8,6 +8,7 @@ Spec: docs/spec/05-identity.md §2
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +38,9 @@ TYPES: dict[str, str] = {
 """Every struct that is ever signed. Changing one character is a new protocol version."""
 
 SIGNATURE_BYTES = 65
+MAX_ACCOUNT_SIGNATURE_BYTES = 1024
+WRAPPED = bytes.fromhex("6492") * 16
+"""The end of an ERC-6492 signature: one of an account that may not be on its chain yet."""
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _HALF_ORDER = (_ORDER // 2).to_bytes(32, "big")
 _Encoder = Callable[[Any], bytes]
@@ -181,6 +185,30 @@ def recover(digest: bytes, signature: bytes) -> bytes:
     except Exception as exc:  # coincurve raises bare Exception when no point matches
         raise _bad("No key can have made it.") from exc
     return keccak256(public.format(compressed=False)[1:])[12:]
+
+
+@dataclass(frozen=True)
+class ChainCheck:
+    """A signature that no key explains: only the chain of the account can say whether it is good.
+
+    Shape: `signature` is what ERC-1271 or ERC-6492 takes for `digest`.
+    """
+
+    signer: bytes
+    digest: bytes
+    signature: bytes
+
+
+def chain_check(signer: bytes, digest: bytes, signature: bytes) -> ChainCheck | None:
+    """Return what to ask a chain; None when 65 bytes say that a key signed, which `recover` judges.
+
+    Raises: RemoteProtocolError `bad-signature` (shorter than a key's, or longer than an account's may be).
+    """
+    if len(signature) == SIGNATURE_BYTES:
+        return None
+    if not SIGNATURE_BYTES < len(signature) <= MAX_ACCOUNT_SIGNATURE_BYTES:
+        raise _bad(f"A key's has 65 bytes, a contract account's 66 to {MAX_ACCOUNT_SIGNATURE_BYTES}.")
+    return ChainCheck(signer, digest, signature)
 
 
 def _bad(why: str) -> RemoteProtocolError:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, NoReturn
 
 from halle_protocol import dagcbor
-from halle_protocol.cid import CID, CID_BYTES, DAG_CBOR, DAG_PB, PREFIX_SET, RAW, cid_of, varint, verify
+from halle_protocol.cid import CID, DAG_CBOR, DAG_PB, RAW, cid_of, varint, verify
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
 
 CHUNK_BYTES: Final = 1 << 20
@@ -24,7 +24,7 @@ MAX_BLOCK_BYTES: Final = 1 << 20
 MAX_DIRECTORY_BYTES: Final = 1 << 18
 MAX_TREE_DEPTH: Final = 16
 
-_TYPE_RAW, _TYPE_DIRECTORY, _TYPE_FILE, _TYPE_HAMT = 0, 1, 2, 5
+TYPE_RAW, TYPE_DIRECTORY, TYPE_FILE, TYPE_SYMLINK, TYPE_HAMT = 0, 1, 2, 4, 5
 
 Get = Callable[[CID], bytes]
 
@@ -48,11 +48,14 @@ class Built:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """What a DAG-PB node is in UnixFS. `fanout` counts the places of one shard of a sharded directory, else 0."""
+
     kind: int
     data: bytes
     file_size: int | None
     block_sizes: tuple[int, ...]
+    fanout: int = 0
 
 
 # --- writing -------------------------------------------------------------------------------------------
@@ -89,7 +92,7 @@ def build_directory(entries: Mapping[str, Built | tuple[CID, int]]) -> Built:
             links.append(Link(entry.root, name, entry.tsize))
         else:
             links.append(Link(entry[0], name, entry[1]))
-    block = encode_node(links, _field(1, 0) + varint(_TYPE_DIRECTORY))
+    block = encode_node(links, _field(1, 0) + varint(TYPE_DIRECTORY))
     if len(block) > MAX_DIRECTORY_BYTES:
         raise LocalProtocolError(
             f"A directory of {len(entries)} names takes {len(block)} bytes, over {MAX_DIRECTORY_BYTES}.",
@@ -114,7 +117,7 @@ def encode_node(links: list[Link], data: bytes | None) -> bytes:
 
 def _join(children: list[tuple[Link, int]], blocks: dict[CID, bytes]) -> tuple[Link, int]:
     size = sum(child_size for _, child_size in children)
-    data = _field(1, 0) + varint(_TYPE_FILE) + _field(3, 0) + varint(size)
+    data = _field(1, 0) + varint(TYPE_FILE) + _field(3, 0) + varint(size)
     data += b"".join(_field(4, 0) + varint(child_size) for _, child_size in children)
     block = encode_node([link for link, _ in children], data)
     cid = cid_of(DAG_PB, block)
@@ -188,9 +191,9 @@ def read_directory(root: CID, get: Get) -> dict[str, Link]:
     if root.codec != DAG_PB:
         _refuse("unixfs-not-a-directory", f"{root} is a single block, not a directory.")
     node_links, entry = _node(root, get)
-    if entry.kind == _TYPE_HAMT:
+    if entry.kind == TYPE_HAMT:
         _refuse("unixfs-hamt", f"{root} is a sharded directory, which is not read here.")
-    if entry.kind != _TYPE_DIRECTORY:
+    if entry.kind != TYPE_DIRECTORY:
         _refuse("unixfs-not-a-directory", f"{root} is a file, not a directory.")
     names = {link.name: link for link in node_links}
     if len(names) != len(node_links) or any(not name or "/" in name or name in (".", "..") for name in names):
@@ -222,7 +225,7 @@ def _read_into(out: list[bytes], cid: CID, get: Get, budget: _Budget, depth: int
     if cid.codec != DAG_PB:
         _refuse("unixfs-not-a-file", f"{cid} is a document, not a file.")
     node_links, entry = _node(cid, get)
-    if entry.kind not in (_TYPE_FILE, _TYPE_RAW):
+    if entry.kind not in (TYPE_FILE, TYPE_RAW):
         _refuse("unixfs-not-a-file", f"{cid} is a directory, not a file.")
     if len(entry.block_sizes) != len(node_links):
         _refuse("unixfs-sizes", f"{cid} has {len(node_links)} links but {len(entry.block_sizes)} sizes.")
@@ -249,17 +252,17 @@ def _block(cid: CID, get: Get) -> bytes:
     return block
 
 
-def _node(cid: CID, get: Get) -> tuple[list[Link], _Entry]:
+def _node(cid: CID, get: Get) -> tuple[list[Link], Entry]:
     node_links, data = decode_node(_block(cid, get))
     if data is None:
         _refuse("unixfs-malformed", f"{cid} has no UnixFS data.")
-    return node_links, _decode_entry(data)
+    return node_links, decode_entry(data)
 
 
-def decode_node(block: bytes) -> tuple[list[Link], bytes | None]:
-    """Return the links and data of a canonical DAG-PB node.
+def decode_node(block: bytes, read_cid: Callable[[bytes], CID] = CID.from_bytes) -> tuple[list[Link], bytes | None]:
+    """Return the links and data of a canonical DAG-PB node; `read_cid` says which links are understood.
 
-    Raises: RemoteProtocolError "dag-pb-malformed", "block-too-large".
+    Raises: RemoteProtocolError "dag-pb-malformed", "dag-pb-link", "block-too-large".
     """
     if len(block) > MAX_BLOCK_BYTES:
         _refuse("block-too-large", f"A DAG-PB block of {len(block)} bytes is over {MAX_BLOCK_BYTES}.")
@@ -271,14 +274,14 @@ def decode_node(block: bytes) -> tuple[list[Link], bytes | None]:
         if number == 1:
             data = value
         else:
-            node_links.append(_decode_link(value))
+            node_links.append(_decode_link(value, read_cid))
     names = [link.name.encode() for link in node_links]
     if names != sorted(names):
         _refuse("dag-pb-malformed", "The links of a DAG-PB node are not sorted by name.")
     return node_links, data
 
 
-def _decode_link(body: bytes) -> Link:
+def _decode_link(body: bytes, read_cid: Callable[[bytes], CID]) -> Link:
     cid: CID | None = None
     name, tsize, last = "", 0, 0
     for number, value in _fields(body, {1: 2, 2: 2, 3: 0}):
@@ -286,9 +289,10 @@ def _decode_link(body: bytes) -> Link:
             _refuse("dag-pb-malformed", "The fields of a DAG-PB link are doubled or out of order.")
         last = number
         if number == 1:
-            if len(value) != CID_BYTES or value[:4] not in PREFIX_SET:
+            try:
+                cid = read_cid(value)
+            except RemoteProtocolError:
                 _refuse("dag-pb-link", "A DAG-PB link is not a CIDv1 with sha2-256 and a known codec.")
-            cid = CID(value)
         elif number == 2:
             name = _utf8(value)
         else:
@@ -298,8 +302,12 @@ def _decode_link(body: bytes) -> Link:
     return Link(cid, name, tsize)
 
 
-def _decode_entry(data: bytes) -> _Entry:
-    kind, file_size = -1, None
+def decode_entry(data: bytes) -> Entry:
+    """Return the UnixFS data of a DAG-PB node.
+
+    Raises: RemoteProtocolError "unixfs-malformed", "dag-pb-malformed".
+    """
+    kind, file_size, fanout = -1, None, 0
     content = b""
     sizes: list[int] = []
     for number, value in _fields(data, {1: 0, 2: 2, 3: 0, 4: 0, 5: 0, 6: 0, 7: 0, 8: 2}, packed=4):
@@ -311,9 +319,11 @@ def _decode_entry(data: bytes) -> _Entry:
             file_size = value
         elif number == 4:
             sizes.append(value)
-    if not 0 <= kind <= _TYPE_HAMT:
+        elif number == 6:
+            fanout = value
+    if not 0 <= kind <= TYPE_HAMT:
         _refuse("unixfs-malformed", f"The UnixFS type {kind} is not known.")
-    return _Entry(kind, content, file_size, tuple(sizes))
+    return Entry(kind, content, file_size, tuple(sizes), fanout)
 
 
 def _fields(data: bytes, wires: Mapping[int, int], packed: int | None = None) -> Iterator[tuple[int, Any]]:

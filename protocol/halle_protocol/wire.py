@@ -52,6 +52,14 @@ def take_bytes(value: Mapping[str, Any], key: str, size: int, *, kind: str) -> b
     return item
 
 
+def take_signature(value: Mapping[str, Any], *, kind: str, most: int) -> bytes:
+    """Return the 65 bytes of a key, or up to `most` of a contract account."""
+    item = value["sig"]
+    if type(item) is not bytes or not 65 <= len(item) <= most:
+        raise _shape(kind, f"{kind}.sig must be 65 bytes, or up to {most} by a contract account.")
+    return item
+
+
 def take_int(value: Mapping[str, Any], key: str, *, kind: str, low: int = 0, high: int = MAX_INT) -> int:
     """Return an integer between `low` and `high`, both included."""
     item = value[key]

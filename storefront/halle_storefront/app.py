@@ -75,7 +75,8 @@ def make_apps(node: ServedNode, doorkeeper: Doorkeeper | None = None) -> tuple[w
         ]
     )
     public = _app(node, _public_door(_public_hosts(node)))
-    public.add_routes([web.get("/", welcome), *shop.routes(), *api.public_routes()])
+    gateway.set_up(public)
+    public.add_routes([web.get("/", welcome), *gateway.public_routes(), *shop.routes(), *api.public_routes()])
     return local, public
 
 
@@ -119,8 +120,9 @@ def _public_door(hosts: frozenset[str]) -> Handler:
     @web.middleware
     async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
         security.check_host(request, hosts)
-        security.check_origin(request)
-        security.check_body(request, upload=False)
+        if not request.path.startswith(gateway.PREFIXES):
+            security.check_origin(request)
+            security.check_body(request, upload=False)
         return await handler(request)
 
     return door  # type: ignore[return-value]

@@ -110,6 +110,8 @@ async def catch_failures(request: web.Request, handler: Handler) -> web.StreamRe
         if error.status < 400:
             raise
         return answer(request, from_http(error))
-    except Exception:  # the top of a request: the reader gets a page, the log gets the trace
+    except Exception as error:  # the top of a request: the reader gets a page, the log gets the trace
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            raise  # the reader went away, or was cut off: there is nobody to answer
         log.exception("%s %s failed", request.method, request.path)
         return answer(request, unexpected())

@@ -91,6 +91,11 @@ def show_day(seconds: int, lang: str) -> str:
     return format_date(datetime.fromtimestamp(seconds, UTC).astimezone(), "long", locale=lang)
 
 
+def show_day_utc(seconds: int, lang: str) -> str:
+    """The day as it is in UTC: the same on every machine."""
+    return format_date(datetime.fromtimestamp(seconds, UTC), "long", locale=lang)
+
+
 def show_left(seconds: int, lang: str) -> str:
     """A duration in its largest useful unit: `3 hours`."""
     return format_timedelta(seconds, locale=lang, threshold=1.2)

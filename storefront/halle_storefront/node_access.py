@@ -13,7 +13,10 @@ from .security import Doorkeeper
 if TYPE_CHECKING:
     from halle_node.access import AccessList
     from halle_node.blocks import BlockStore
+    from halle_node.blocks.kubo import KuboPublisher
+    from halle_node.blocks.offer import Offer
     from halle_node.catalog import CatalogService
+    from halle_node.catalog.naming import Naming
     from halle_node.chain.chain import Chain
     from halle_node.config import Config
     from halle_node.doctor import Check
@@ -30,6 +33,9 @@ class ServedNode(Protocol):
     config: Config
     keys: Keys
     blocks: BlockStore
+    kubo: KuboPublisher
+    offer: Offer
+    naming: Naming
     network: Network
     chain: Chain
     catalog: CatalogService

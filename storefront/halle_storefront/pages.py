@@ -27,22 +27,28 @@ ENVIRONMENTS = {lang: web.AppKey(f"templates_{lang}", jinja2.Environment) for la
 def set_up(app: web.Application) -> None:
     """Give the app one template environment a language."""
     for lang, key in ENVIRONMENTS.items():
-        environment = aiohttp_jinja2.setup(
-            app,
-            app_key=key,
-            loader=jinja2.FileSystemLoader(TEMPLATES),
-            extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-            default_helpers=False,
-        )
-        catalogue = i18n.translations(lang)
-        environment.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)
-        environment.globals.update(_shared(lang))
-        environment.filters.update(_filters(lang))
+        furnish(aiohttp_jinja2.setup(app, app_key=key, default_helpers=False, **options()), lang)
+
+
+def options() -> dict[str, Any]:
+    """How every template environment is set up."""
+    return {
+        "loader": jinja2.FileSystemLoader(TEMPLATES),
+        "extensions": ["jinja2.ext.i18n", "jinja2.ext.do"],
+        "autoescape": True,
+        "undefined": jinja2.StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "auto_reload": False,
+    }
+
+
+def furnish(environment: Any, lang: str) -> None:
+    """Give an environment its language, its words and its filters."""
+    catalogue = i18n.translations(lang)
+    environment.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)
+    environment.globals.update(_shared(lang))
+    environment.filters.update(_filters(lang))
 
 
 def _shared(lang: str) -> dict[str, Any]:
@@ -52,6 +58,7 @@ def _shared(lang: str) -> dict[str, Any]:
         "tr": i18n.translations(lang).gettext,
         "languages": i18n.LANGUAGE_NAMES,
         "icon": icon,
+        "img": lambda cid: f"/img/{cid}",
         "qr": markup.qr,
         "static_url": static_url,
         "words": Words,

@@ -57,6 +57,25 @@ PAYMENT = {
     "disputed": Badge("bad", "scale", N_("Money in dispute")),
     "expired": Badge("plain", "clock", N_("Expired")),
 }
+REACH = {
+    "public": Badge("ok", "check", N_("Anyone can reach you")),
+    "relayed": Badge("ok", "check", N_("Others reach you through a relay")),
+    "lan": Badge("wait", "warning", N_("Only your own network reaches you")),
+    "private": Badge("bad", "warning", N_("Nobody can reach you")),
+    "loopback": Badge("bad", "warning", N_("Your node listens to this computer only")),
+    "unknown": Badge("plain", "clock", N_("Nobody has tried yet")),
+}
+REACH_STEPS = {
+    "nothing": N_("All is well; there is nothing to do."),
+    "connect": N_("Connect to a peer; it then tries to call you back."),
+    "listen": N_('Write listen_host = "0.0.0.0" into halle.toml and start the node again.'),
+    "forward": N_("In your router, forward the node's port (4480 unless you changed it) to this computer."),
+    "name-relay": N_(
+        "Or ask somebody with a reachable node for a relay, and write its address into halle.toml: relays."
+    ),
+    "relay-fails": N_("A relay that you named does not keep a place for you: check its address, or name another."),
+    "offer-relay": N_("You can help others behind routers: relay_service = true in halle.toml."),
+}
 FULFILMENT = {
     "unfulfilled": Badge("wait", "box", N_("To be packed")),
     "in_progress": Badge("calm", "box", N_("Being packed")),
@@ -103,6 +122,12 @@ FINALITY = {
     "safe": Badge("calm", "check", N_("safe")),
     "final": Badge("ok", "check", N_("final")),
     "failed": Badge("bad", "warning", N_("failed")),
+}
+KUBO = {
+    "waiting": Badge("plain", "clock", N_("nothing to keep yet")),
+    "working": Badge("calm", "clock", N_("being brought up to date")),
+    "ok": Badge("ok", "check", N_("keeps your shop")),
+    "failed": Badge("bad", "warning", N_("does not keep it yet")),
 }
 CERTIFICATE = {
     "active": Badge("ok", "shield", N_("Valid")),
@@ -233,6 +258,35 @@ ERROR_WORDS = {
         N_("This peer cannot be reached."),
         N_("Check the address and that the other node is running."),
     ),
+    "kubo-down": (
+        N_("The IPFS daemon does not answer."),
+        N_("Start it and end other ipfs commands that hold its repository; it is asked again by itself."),
+    ),
+    "kubo-slow": (N_("The IPFS daemon takes too long."), N_("It is asked again by itself.")),
+    "kubo-full": (N_("The IPFS daemon has no room left."), N_("Free some space there, or raise its StorageMax.")),
+    "kubo-locked": (N_("The IPFS daemon’s repository is locked."), N_("End the other ipfs command that holds it.")),
+    "kubo-auth": (
+        N_("The IPFS daemon refuses us."),
+        N_("Compare HALLE_KUBO_AUTH with API.Authorizations in the daemon’s settings."),
+    ),
+    "kubo-wrong-cid": (
+        N_("The IPFS daemon calls our content by other names."),
+        N_("Do not use this daemon: it, or something on the way to it, changes what it is given."),
+    ),
+    "kubo-version": (N_("The IPFS daemon is too old."), N_("Install a current Kubo.")),
+    "kubo-answer": (
+        N_("What answers there is no IPFS daemon."),
+        N_("Check that kubo_api is the address of a Kubo RPC."),
+    ),
+    "kubo-call-gone": (
+        N_("This version of the IPFS daemon does not know a call that is needed."),
+        N_("Install a current Kubo, or set kubo_client to aiohttp."),
+    ),
+    "kubo-failed": (N_("The IPFS daemon could not do it."), N_("Its own log says more; it is asked again by itself.")),
+    "kubo-name-behind": (
+        N_("The shop’s name already leads further."),
+        N_("Another machine has published under this key; use one machine for one shop."),
+    ),
 }
 
 
@@ -286,6 +340,18 @@ class Words:
     @staticmethod
     def finality(value: str) -> Badge:
         return badge(FINALITY, value)
+
+    @staticmethod
+    def reach_state(value: str) -> Badge:
+        return badge(REACH, value)
+
+    @staticmethod
+    def reach_step(value: str) -> str:
+        return REACH_STEPS[value]
+
+    @staticmethod
+    def kubo(value: str) -> Badge:
+        return badge(KUBO, value)
 
     @staticmethod
     def certificate(value: str) -> Badge:

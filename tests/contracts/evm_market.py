@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Account:
     name: str
     private: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def address(self) -> bytes:
         return address_of(self.private)
 

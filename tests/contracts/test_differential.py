@@ -7,6 +7,7 @@ as next actions must be exactly what the contract would let each side do.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -27,22 +28,25 @@ from contracts.evm_market import (
     HOUR,
     MERCHANT,
     NATIVE,
+    OPERATOR,
     STRANGER,
     Account,
     Market,
     Receipt,
     Reverted,
     text,
+    word,
 )
+from contracts.test_escrow_funding import PERMIT, RECEIVE, token_digest, vrs
 from halle_protocol.keys import NO_CODE, ZERO_ADDRESS, keccak256
 from halle_protocol.message_bodies import SettlementPropose
 from halle_protocol.messages import sign_message
 from halle_protocol.order import ChainFact, Fact, MessageFact, OrderState, fold, next_actions
 from halle_protocol.order_table import ACTIONS, Role, Status
 from halle_protocol.signing import sign
-from halle_protocol.terms import Terms, settlement_digest
+from halle_protocol.terms import Terms, release_digest, settlement_digest
 
-SEQUENCES, STEPS, SLOTS = 80, 30, 2
+SEQUENCES, STEPS, SLOTS = 70, 30, 2
 PARCEL = b"\x9a" * 32
 Arguments = Callable[["Case", Role], tuple[object, ...]]
 
@@ -131,6 +135,9 @@ CALLS: dict[str, Call] = {
 }
 ONWARD = {"accept", "approve", "ship", "hand_over", "prove_delivery", "dispute", "escalate"}
 """Moves that do not end an order; taken more often, so that every state is reached."""
+OPERATED = {"decline", "ship", "refund", "dispute"}
+"""Moves of the merchant that an operator may make as well."""
+OTHER_WAYS = ("acceptBySig", "releaseBySig", "claimMany", "fundWithPermit", "fundWithAuthorization")
 ELSEWHERE = {"issue_warranty", "open_warranty_claim", "accept_warranty_claim"}
 """Actions on another contract: tests/contracts/test_warranty.py."""
 PROPOSED = "propose_settlement"
@@ -217,6 +224,8 @@ class Run:
 
     def __init__(self, seed: int) -> None:
         self.market = Market()
+        self.market.call(MERCHANT.address, "setOperator", OPERATOR.address, 2**64 - 1)
+        self.ways: Counter[bytes] = Counter()
         self.random = random.Random(seed)
         self.over: list[Case] = []
         self.open = [self._new() for _ in range(SLOTS)]
@@ -312,11 +321,55 @@ class Run:
         if name in ("release", "refund"):
             args = (max(1, case.state.held * part // 3),)
         value = case.terms.amount if name == "approve" and case.terms.token == NATIVE else 0
+        way = (by, case.calldata(call.function, *args), value)
+        if by is not STRANGER:
+            way = self.random.choice([way, *self._other_ways(case, role, name, args, value)])
+        sender, data, value = way
         try:
-            receipt = self.market.send(by.address, self.market.escrow, case.calldata(call.function, *args), value=value)
+            receipt = self.market.send(sender.address, self.market.escrow, data, value=value)
             case.observe(receipt)
         except Reverted:
             return
+        self.ways[data[:4]] += 1
+
+    def _other_ways(
+        self, case: Case, role: Role, name: str, args: tuple[object, ...], value: int
+    ) -> list[tuple[Account, bytes, int]]:
+        """Return every other call that is the same move: by signature, by an operator, in a batch, by a relayer."""
+        market, terms = self.market, case.terms
+        if name in OPERATED and role == "merchant":
+            return [(OPERATOR, case.calldata(CALLS[name].function, *args), 0)]
+        if name == "accept" and role == "merchant":
+            by_sig = case.calldata("acceptBySig", market.signature(terms))
+            return [(OPERATOR, case.calldata("accept"), 0), (STRANGER, by_sig, 0)]
+        if name == "release" and role == "buyer":
+            end = market.now + DAY
+            place = (case.state.paid_out, end, market.chain_id, market.escrow)
+            sig = sign(BUYER.private, release_digest(case.order_id, int(str(args[0])), *place))
+            return [(STRANGER, case.calldata("releaseBySig", *args, end, sig), 0)]
+        if name == "claim":
+            batch = ([terms.as_tuple()], [BUYER.address])
+            return [(STRANGER, halle_contracts.encode_call("Escrow", "claimMany", *batch), 0)]
+        if name == "approve" and terms.token != NATIVE:
+            return self._other_payments(case)
+        return []
+
+    def _other_payments(self, case: Case) -> list[tuple[Account, bytes, int]]:
+        market, terms = self.market, case.terms
+        amount, end = word(terms.amount), word(market.now + 1)
+        nonce = market.read("TestToken", market.token, "nonces", BUYER.address)
+        permit = token_digest(market, PERMIT, BUYER.address, market.escrow, amount, word(nonce), end)
+        sent = (BUYER.address, market.escrow, amount, word(0), end, case.order_id)
+        authorised = token_digest(market, RECEIVE, *sent)
+        head = (terms.as_tuple(), case.quote)
+        ways: list[tuple[Account, bytes, int]] = []
+        for by, function, extra, digest in (
+            (BUYER, "fundWithPermit", (market.now + 1,), permit),
+            (STRANGER, "fundWithAuthorization", (BUYER.address, 0, market.now + 1), authorised),
+        ):
+            vrs_of = vrs(sign(BUYER.private, digest))
+            ways.append((by, halle_contracts.encode_call("Escrow", function, *head, *extra, *vrs_of), 0))
+        return ways
 
     def compare(self, case: Case) -> None:
         state = case.state
@@ -366,3 +419,16 @@ def test_fold_and_contract_agree_on_every_state_balance_and_move(seed: int, step
 def test_every_action_on_the_escrow_is_compared() -> None:
     on_chain = {rule.name for rule in ACTIONS if "chain" in rule.channels}
     assert on_chain - ELSEWHERE == set(CALLS)
+
+
+def test_every_way_of_making_a_move_is_taken() -> None:
+    """Signed, relayed, batched and operated moves are among the random ones, and work."""
+    taken: Counter[bytes] = Counter()
+    for seed in range(12):
+        run, rng = Run(seed), random.Random(seed)
+        for _ in range(STEPS):
+            run.step(rng.randrange(SLOTS), 1, rng.randrange(2**16), rng.choice((1, 2, 3)), 0, rng.randrange(4))
+            run.compare_balances()
+        taken += run.ways
+    missing = [name for name in OTHER_WAYS if not taken[halle_contracts.function_selector("Escrow", name)]]
+    assert not missing

@@ -1,4 +1,7 @@
-"""The escrow against a model of it: any calls, by anyone, at any time, must do what the interface's table says."""
+"""The escrow against a model of it: any calls, by anyone, at any time, must do what the interface's table says.
+
+A call works exactly when the model finds no reason against it, and else fails for one of the reasons found.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,10 @@ PEOPLE = (BUYER, MERCHANT, ARBITER, BACKUP, STRANGER)
 OPEN = ("Offered", "Accepted", "Shipped", "Delivered", "Disputed", "Escalated")
 
 
+def only(by: Account, *people: Account | None) -> set[str]:
+    return set() if by in people else {"NotAuthorised"}
+
+
 @dataclass
 class Modelled:
     """What the table of IEscrow says about one order."""
@@ -45,6 +52,18 @@ class Modelled:
     @property
     def held(self) -> int:
         return self.terms.amount - self.paid if self.status in OPEN else 0
+
+    def not_in(self, *statuses: str) -> set[str]:
+        return set() if self.status in statuses else {"WrongStatus"}
+
+    def late(self, now: int) -> set[str]:
+        return {"TooLate"} if now > self.deadline else set()
+
+    def early(self, now: int) -> set[str]:
+        return {"TooEarly"} if now <= self.deadline else set()
+
+    def not_within(self, amount: int) -> set[str]:
+        return set() if 0 < amount <= self.held else {"BadAmount"}
 
     def pay(self, buyer: int, merchant: int, arbiter: int = 0) -> None:
         self.to_buyer += buyer
@@ -94,41 +113,41 @@ class EscrowModel(RuleBasedStateMachine):
         self.known.append(order)
         return order
 
-    def attempt(self, may: bool, by: Account, function: str, order: Modelled, *args: object) -> bool:
+    def attempt(self, reasons: set[str], by: Account, function: str, order: Modelled, *args: object) -> bool:
         """Call, and check that the contract allows exactly what the model allows."""
+        failure = ""
         try:
             self.market.do(by, function, order.terms, *args)
-            worked = True
-        except Reverted:
-            worked = False
-        assert worked == may, (function, order, self.market.now)
-        return worked
+        except Reverted as exc:
+            failure = exc.name
+        assert bool(failure) == bool(reasons), (function, failure, reasons, order, self.market.now)
+        assert failure in (reasons or {""}), (function, failure, reasons, order)
+        return not failure
 
     @rule(order=orders, by=st.sampled_from(PEOPLE))
     def accept(self, order: Modelled, by: Account) -> None:
-        may = by is MERCHANT and order.status == "Offered" and self.market.now <= order.deadline
-        if self.attempt(may, by, "accept", order):
+        reasons = order.not_in("Offered") | order.late(self.market.now) | only(by, MERCHANT)
+        if self.attempt(reasons, by, "accept", order):
             order.enter("Accepted", self.market.now + order.terms.ship_within)
 
     @rule(order=orders, by=st.sampled_from(PEOPLE))
     def lapse(self, order: Modelled, by: Account) -> None:
-        may = order.status == "Offered" and self.market.now > order.deadline
-        if self.attempt(may, by, "lapse", order):
+        if self.attempt(order.not_in("Offered") | order.early(self.market.now), by, "lapse", order):
             order.pay(order.held, 0)
 
     @rule(order=orders, by=st.sampled_from((MERCHANT, BUYER)))
     def ship(self, order: Modelled, by: Account) -> None:
-        may = by is MERCHANT and order.status == "Accepted" and self.market.now <= order.deadline
-        if self.attempt(may, by, "ship", order, bytes(32)):
+        reasons = order.not_in("Accepted") | order.late(self.market.now) | only(by, MERCHANT)
+        if self.attempt(reasons, by, "ship", order, bytes(32)):
             inspect = 0 if order.terms.proof_required else order.terms.inspect_within
             order.enter("Shipped", self.market.now + order.terms.deliver_within + inspect)
 
     @rule(order=orders, by=st.sampled_from(PEOPLE), right=st.booleans())
     def deliver(self, order: Modelled, by: Account, right: bool) -> None:
         open_end = order.status == "Accepted" or order.terms.proof_required
-        in_time = open_end or self.market.now <= order.deadline
-        may = right and order.status in ("Accepted", "Shipped") and in_time
-        if self.attempt(may, by, "deliver", order, CODE if right else b"guess"):
+        reasons = order.not_in("Accepted", "Shipped") | (set() if right else {"WrongCode"})
+        reasons |= set() if open_end else order.late(self.market.now)
+        if self.attempt(reasons, by, "deliver", order, CODE if right else b"guess"):
             order.enter("Delivered", self.market.now + order.terms.inspect_within)
 
     def _claimable(self, order: Modelled) -> bool:
@@ -137,7 +156,9 @@ class EscrowModel(RuleBasedStateMachine):
 
     @rule(order=orders, by=st.sampled_from(PEOPLE))
     def claim(self, order: Modelled, by: Account) -> None:
-        if self.attempt(self._claimable(order), by, "claim", order):
+        silent = {"Shipped"} - ({"Shipped"} if order.terms.proof_required else set())
+        reasons = order.not_in("Delivered", *silent) | order.early(self.market.now)
+        if self.attempt(reasons, by, "claim", order):
             order.pay(0, order.held)
 
     @rule()
@@ -152,15 +173,15 @@ class EscrowModel(RuleBasedStateMachine):
     @rule(order=orders, by=st.sampled_from((BUYER, MERCHANT)), part=st.integers(0, 4))
     def release(self, order: Modelled, by: Account, part: int) -> None:
         amount = order.held * part // 3
-        may = by is BUYER and order.status in OPEN[1:] and 0 < amount <= order.held
-        if self.attempt(may, by, "release", order, amount):
+        reasons = order.not_in(*OPEN[1:]) | order.not_within(amount) | only(by, BUYER)
+        if self.attempt(reasons, by, "release", order, amount):
             order.pay(0, amount)
 
     @rule(order=orders, by=st.sampled_from((BUYER, MERCHANT)), part=st.integers(0, 4))
     def refund(self, order: Modelled, by: Account, part: int) -> None:
         amount = order.held * part // 3
-        may = by is MERCHANT and order.status in OPEN and 0 < amount <= order.held
-        if self.attempt(may, by, "refund", order, amount):
+        reasons = order.not_in(*OPEN) | order.not_within(amount) | only(by, MERCHANT)
+        if self.attempt(reasons, by, "refund", order, amount):
             order.pay(amount, 0)
 
     @rule(order=orders, part=st.integers(0, 4), stale=st.booleans())
@@ -170,36 +191,40 @@ class EscrowModel(RuleBasedStateMachine):
         digest = settlement_digest(market.order_id(order.terms), share, paid % 2**128, market.chain_id, market.escrow)
         sigs = sign(BUYER.private, digest), sign(MERCHANT.private, digest)
         held = order.held
-        if self.attempt(order.status in OPEN and share <= held and not stale, STRANGER, "settle", order, share, *sigs):
+        reasons = order.not_in(*OPEN) | ({"BadAmount"} if share > held else set())
+        reasons |= {"BadSignature"} if stale else set()
+        if self.attempt(reasons, STRANGER, "settle", order, share, *sigs):
             order.pay(share, held - share)
 
     @rule(order=orders, by=st.sampled_from(PEOPLE))
     def reclaim(self, order: Modelled, by: Account) -> None:
-        unproved = order.status == "Shipped" and order.terms.proof_required and by is BUYER
-        may = (order.status == "Accepted" or unproved) and self.market.now > order.deadline
-        if self.attempt(may, by, "reclaim", order):
+        unproved = order.status == "Shipped" and order.terms.proof_required
+        reasons = (set() if unproved else order.not_in("Accepted")) | order.early(self.market.now)
+        reasons |= only(by, BUYER) if unproved else set()
+        if self.attempt(reasons, by, "reclaim", order):
             order.pay(order.held, 0)
 
     @rule(order=orders, by=st.sampled_from(PEOPLE))
     def dispute(self, order: Modelled, by: Account) -> None:
         unproved = by is MERCHANT and order.status == "Shipped" and order.terms.proof_required
-        in_time = unproved or self.market.now <= order.deadline
-        may = by in (BUYER, MERCHANT) and order.status in ("Accepted", "Shipped", "Delivered") and in_time
-        if self.attempt(may, by, "dispute", order, bytes(32)):
+        reasons = order.not_in("Accepted", "Shipped", "Delivered") | only(by, BUYER, MERCHANT)
+        reasons |= set() if unproved else order.late(self.market.now)
+        if self.attempt(reasons, by, "dispute", order, bytes(32)):
             order.enter("Disputed", self.market.now + order.terms.arbiter_within)
 
     @rule(order=orders, by=st.sampled_from(PEOPLE))
     def escalate(self, order: Modelled, by: Account) -> None:
-        has_backup = order.terms.backup_arbiter != ZERO_ADDRESS
-        may = order.status == "Disputed" and self.market.now > order.deadline and has_backup
-        if self.attempt(may, by, "escalate", order):
+        reasons = order.not_in("Disputed") | order.early(self.market.now)
+        reasons |= {"WrongStatus"} if order.terms.backup_arbiter == ZERO_ADDRESS else set()
+        if self.attempt(reasons, by, "escalate", order):
             order.enter("Escalated", self.market.now + order.terms.arbiter_within)
 
     @rule(order=orders, by=st.sampled_from((ARBITER, BACKUP, MERCHANT)), bps=st.integers(0, 10_001))
     def judge(self, order: Modelled, by: Account, bps: int) -> None:
         turn = {"Disputed": ARBITER, "Escalated": BACKUP}.get(order.status)
-        may = by is turn and self.market.now <= order.deadline and bps <= 10_000
-        if self.attempt(may, by, "rule", order, bps):
+        reasons = order.not_in("Disputed", "Escalated") | order.late(self.market.now) | only(by, turn)
+        reasons |= {"BadAmount"} if bps > 10_000 else set()
+        if self.attempt(reasons, by, "rule", order, bps):
             fee = order.held * order.terms.arbiter_fee_bps // 10_000
             buyer = (order.held - fee) * bps // 10_000
             order.pay(buyer, order.held - fee - buyer, fee)
@@ -209,7 +234,8 @@ class EscrowModel(RuleBasedStateMachine):
         last = order.status == "Escalated" or (
             order.status == "Disputed" and order.terms.backup_arbiter == ZERO_ADDRESS
         )
-        if self.attempt(last and self.market.now > order.deadline, by, "closeByDefault", order):
+        reasons = (set() if last else {"WrongStatus"}) | order.early(self.market.now)
+        if self.attempt(reasons, by, "closeByDefault", order):
             buyer = order.held * order.terms.default_buyer_bps // 10_000
             order.pay(buyer, order.held - buyer)
 

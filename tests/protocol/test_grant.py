@@ -99,7 +99,7 @@ def test_grant_is_refused_when_its_shape_is_wrong(change: dict[str, Any]) -> Non
 
 def test_grant_is_refused_when_too_large() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
-        Grant.decode(bytes(601))
+        Grant.decode(bytes(1401))
     assert caught.value.code == "grant-too-large"
 
 

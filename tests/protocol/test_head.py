@@ -106,7 +106,7 @@ def test_announcement_is_refused_when_too_large_or_misshapen() -> None:
         Announcement.decode(dagcbor.encode({"head": _head().encode(), "grant": 1}))
     assert caught.value.code == "announcement-shape"
     with pytest.raises(LocalProtocolError) as local:
-        Announcement(bytes(1024)).encode()
+        Announcement(bytes(2048)).encode()
     assert local.value.code == "announcement-too-large"
 
 

@@ -16,6 +16,8 @@ from PIL import Image, ImageDraw
 
 from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
+from halle_node.blocks.kubo import KuboStatus
+from halle_node.blocks.offer import Offer
 from halle_node.catalog import (
     CatalogService,
     ProductForm,
@@ -26,13 +28,14 @@ from halle_node.catalog import (
     WarrantyForm,
     ZoneForm,
 )
+from halle_node.catalog.naming import Naming
 from halle_node.chain.chain import ChainSummary, TokenBalance, Wallet
 from halle_node.config import Config
 from halle_node.db import open_database
 from halle_node.index.sync import SyncProgress
 from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, SearchPage, StoreView
 from halle_node.keys import Keys
-from halle_node.p2p.types import NetworkStats, PeerInfo
+from halle_node.p2p.types import NetworkStats, PeerInfo, Reachability, Reached
 from halle_node.trade import views as t
 from halle_protocol import catalog as catalogs
 from halle_protocol import unixfs
@@ -40,6 +43,7 @@ from halle_protocol.cid import CID
 from halle_protocol.documents import decode_document, parse_body
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.money import Money
+from halle_storefront.site import StaticShop
 
 OTHER_STORE = "0x" + "7a" * 20
 NOW = int(time.time())
@@ -311,6 +315,15 @@ class Wire:
 
     def __init__(self) -> None:
         self.announced: list[bytes] = []
+        self.reach = Reachability(
+            self.addrs,
+            self.addrs,
+            (Reached("/ip4/203.0.113.9/tcp/4480", 0, 2, NOW - 60),),
+            {"/ip4/198.51.100.2/tcp/4480/p2p/16Uiu2HAm9Tq6bWcZ4nq8QJv2kA7eYd1LxP5rS3uVfNz": ""},
+        )
+
+    async def reachability(self) -> Reachability:
+        return self.reach
 
     def peers(self) -> list[PeerInfo]:
         return [
@@ -367,6 +380,16 @@ class ChainEnd:
         return [b"\xab" * 32]
 
 
+class Keeper:
+    """An IPFS daemon, scripted."""
+
+    def __init__(self) -> None:
+        self.shown = KuboStatus("off")
+
+    def status(self) -> KuboStatus:
+        return self.shown
+
+
 @dataclass
 class Stall:
     """A node as the pages see it."""
@@ -376,8 +399,11 @@ class Stall:
     blocks: BlockStore
     catalog: CatalogService
     db: Any
+    offer: Offer
+    naming: Naming
     reviews: tuple[ReviewView, ...] = ()
     network: Any = field(default_factory=Wire)
+    kubo: Any = field(default_factory=Keeper)
     trade: Any = field(default_factory=Counter)
     clock: Any = time.time
     chain: Any = field(default_factory=ChainEnd)
@@ -395,7 +421,9 @@ def make_stall(home: Path) -> Stall:
     config = Config(home=home, name="Atelier Camille", language="fr", local_port=0, shop_port=0, scrypt_n=2)
     keys, _ = Keys.create(home, scrypt_n=2)
     blocks, db = BlockStore(home / "blocks"), open_database(home / "halle.db")
-    stall = Stall(config, keys, blocks, CatalogService(config, db, blocks, keys, lambda: NOW), db)
+    catalog = CatalogService(config, db, blocks, keys, lambda: NOW, renderer=StaticShop())
+    offer = Offer(blocks, lambda: blocks.pins().values())
+    stall = Stall(config, keys, blocks, catalog, db, offer, Naming(db, keys.peer_private, lambda: NOW))
     stall.index = Shelf(stall)
     stall.access = AccessList(stall.db, lambda: NOW)
     return stall

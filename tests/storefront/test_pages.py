@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from browsing import PAGES
 from conftest import Faces
 from stall import picture
 
+from halle_node.blocks.kubo import KeptPin, KuboStatus, Trouble
 from halle_storefront.assets import ASSETS
 from halle_storefront.cache import MAX_PAGES, PageCache
 
@@ -164,6 +166,31 @@ async def test_a_silent_chain_leaves_the_pages_open(faces: Faces) -> None:
         status, page = await faces.get(path)
         assert status == 200
         assert "La chaîne est injoignable" in page
+
+
+async def test_the_network_page_says_whether_others_reach_the_shop(faces: Faces) -> None:
+    status, page = await faces.get("/fr/admin/network")
+    assert status == 200
+    assert "On vous joint par un relais" in page
+    assert "vous garde une place" in page
+    assert "jointe par 0, pas par 2" in page
+    faces.stall.network.reach = replace(faces.stall.network.reach, relays={}, listening=("/ip4/192.168.1.7/tcp/4480",))
+    assert "Nobody can reach you" in (await faces.get("/en/admin/network"))[1]
+
+
+async def test_the_network_page_says_what_the_ipfs_daemon_keeps(faces: Faces) -> None:
+    assert "Aucun n’est configuré" in (await faces.get("/fr/admin/network"))[1]
+    root = faces.stall.catalog.current_head().catalog_root
+    kept = KuboStatus("ok", "https://kubo.example.org:443", version="0.43.0", seq=7, kept_at=1_800_000_000)
+    faces.stall.kubo.shown = replace(kept, pins=(KeptPin("catalog", root, recursive=True),), name="k51abc", named_at=1)
+    status, page = await faces.get("/fr/admin/network")
+    assert status == 200
+    for words in ("conserve votre boutique", "Kubo 0.43.0", "/ipns/k51abc", str(root)):
+        assert words in page
+    down = Trouble("kubo-down", "The <b>daemon</b> at x does not answer.", "Start it.", 1_800_000_000)
+    faces.stall.kubo.shown = replace(kept, state="failed", trouble=down, is_private=False)
+    assert "Le démon IPFS ne répond pas" in (await faces.get("/fr/admin/network"))[1]
+    assert "&lt;b&gt;daemon" in (await faces.get("/en/admin/network"))[1]
 
 
 async def test_an_empty_shop_shows_its_first_steps(faces: Faces, tmp_path) -> None:

@@ -126,18 +126,22 @@ def grant_invalid() -> Iterator[Case]:
         ("another operator", changed(block, operator=s.STRANGER), "grant-wrong-signer"),
         ("scopes not sorted", changed(block, scopes=["ship", "publish"]), "grant-shape"),
         ("unknown field", changed(block, more=1), "grant-shape"),
-        ("too large", bytes(601), "grant-too-large"),
+        ("too large", bytes(1401), "grant-too-large"),
+        ("no room for a key", changed(block, sig=bytes(64)), "grant-shape"),
+        ("longer than an account may sign", changed(block, sig=bytes(1025)), "grant-shape"),
     ):
         yield {"name": name, "block": _hex(data), "error": code}
-    for name, scope, at, least, code in (
-        ("expired", "publish", s.NOW + 31 * s.DAY, 0, "grant-expired"),
-        ("not yet", "publish", s.NOW - 2 * s.DAY, 0, "grant-not-yet"),
-        ("revoked by a higher sequence", "publish", s.NOW, 2, "grant-revoked"),
-        ("scope not given", "rule", s.NOW, 0, "grant-scope"),
+    by_contract = changed(block, sig=bytes(66))
+    for name, used, scope, at, least, code in (
+        ("expired", block, "publish", s.NOW + 31 * s.DAY, 0, "grant-expired"),
+        ("not yet", block, "publish", s.NOW - 2 * s.DAY, 0, "grant-not-yet"),
+        ("revoked by a higher sequence", block, "publish", s.NOW, 2, "grant-revoked"),
+        ("scope not given", block, "rule", s.NOW, 0, "grant-scope"),
+        ("signed by a contract account, no chain at hand", by_contract, "publish", s.NOW, 0, "needs-chain"),
     ):
         yield {
             "name": name,
-            "block": block.hex(),
+            "block": used.hex(),
             "scope": scope,
             "at": at,
             "min_sequence": least,
@@ -239,7 +243,7 @@ def head_invalid() -> Iterator[Case]:
         ("no catalog", replace(plain, head=changed(plain.head, catalog=None)), s.NOW, "head-shape"),
     ):
         yield {"name": name, "frame": frame.encode().hex(), "now": now, "error": code}
-    yield {"name": "too large", "frame": _hex(bytes(1025)), "now": s.NOW, "error": "announcement-too-large"}
+    yield {"name": "too large", "frame": _hex(bytes(2049)), "now": s.NOW, "error": "announcement-too-large"}
 
 
 # --- 08 sealing and messages --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from halle_protocol.errors import LocalProtocolError
 
-NAMES: Final = ("DeliveryTracking", "Escrow", "Warranty", "TestToken")
+NAMES: Final = ("DeliveryTracking", "Escrow", "Warranty", "SignatureValidator", "TestToken")
 
 
 @dataclass(frozen=True)

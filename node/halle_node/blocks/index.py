@@ -111,12 +111,16 @@ class BlockIndex:
 
     def held(self, digests: Sequence[bytes]) -> set[bytes]:
         """Return those that are stored."""
-        found: set[bytes] = set()
+        return set(self.sizes(digests))
+
+    def sizes(self, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the size of each that is stored."""
+        found: dict[bytes, int] = {}
         for start in range(0, len(digests), _ASKED_AT_ONCE):
             part = digests[start : start + _ASKED_AT_ONCE]
             marks = ",".join("?" * len(part))
-            sql = f"select digest from block where digest in ({marks})"  # noqa: S608  question marks alone
-            found.update(row[0] for row in self._rows(sql, *part))
+            sql = f"select digest, size from block where digest in ({marks})"  # noqa: S608  question marks alone
+            found.update(self._rows(sql, *part))
         return found
 
     def is_filed(self, digest: bytes) -> bool:

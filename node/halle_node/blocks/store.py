@@ -122,6 +122,12 @@ class BlockStore:
             held = self._index.held([cid.digest for cid in asked])
         return [cid for cid in asked if cid.digest not in held]
 
+    def sizes(self, cids: Sequence[CID]) -> list[tuple[CID, int]]:
+        """Return how many bytes each has, without reading them; absent ones are passed over."""
+        with translated():
+            held = self._index.sizes([cid.digest for cid in cids])
+        return [(cid, held[cid.digest]) for cid in cids if cid.digest in held]
+
     def pin(self, name: str, cid: CID) -> None:
         """Keep everything reachable from `cid` under `name`; the name's earlier pin ends."""
         with translated():
@@ -158,7 +164,7 @@ class BlockStore:
                 yield cid, False
                 continue
             yield cid, True
-            for link in _links(cid, data):
+            for link in links_of(cid, data):
                 if link not in seen:
                     seen.add(link)
                     waiting.append(link)
@@ -208,7 +214,8 @@ class BlockStore:
         return Stats(blocks, size, files, pins)
 
 
-def _links(cid: CID, data: bytes) -> list[CID]:
+def links_of(cid: CID, data: bytes) -> list[CID]:
+    """Return what a stored block points to; nothing when it is not valid for its codec."""
     try:
         return unixfs.links(cid, data)
     except ProtocolError:

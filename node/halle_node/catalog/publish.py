@@ -7,6 +7,7 @@ the head's row commits; publishing the same things twice makes one head.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from halle_node.catalog import compose, drafts, settings, stock
 from halle_node.catalog.compose import Body
 from halle_node.catalog.product import ProductForm
 from halle_node.catalog.report import Published
+from halle_node.catalog.site import SitePlan, SiteRenderer, build_site, commit_site
 from halle_node.catalog.stored import product_form, review_form
 from halle_node.config import Config
 from halle_node.db.schema import catalog as tables
@@ -27,14 +29,18 @@ from halle_protocol import catalog as tree
 from halle_protocol import dagcbor
 from halle_protocol.cid import CID
 from halle_protocol.documents import LISTING, POLICY, PROFILE, REVIEW, SHIPPING, WARRANTY_TERMS, sign_document
-from halle_protocol.errors import HalleError, Refused
+from halle_protocol.errors import HalleError, Refused, Unavailable
 from halle_protocol.head import Announcement, Head, announce, sign_head
+
+log = logging.getLogger(__name__)
 
 DAY_S = 86_400
 BATCH = 500
 # Type, store, seq, issued and signature take the rest of the 64 KiB.
 MAX_BODY_BYTES = 64 * 1024 - 400
 PIN, PIN_NEXT, PIN_BEFORE = "own/head", "own/next", "own/before"
+# The same pages of the same catalog would fail again: they are tried when either changes.
+FAILED = "failed "
 PROFILE_KEY, SHIPPING_KEY = "profile/store", "shipping/store"
 
 
@@ -56,13 +62,22 @@ class Plan:
     editions: dict[str, Edition] = field(default_factory=dict)
     caught_up: list[tuple[str, int]] = field(default_factory=list)
     problems: list[tuple[str, str, str]] = field(default_factory=list)
+    site: SitePlan | None = None
 
 
 class Publisher:
     """Signs and stores. All methods block; the service calls them in worker threads."""
 
-    def __init__(self, config: Config, blocks: BlockStore, keys: Keys, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        blocks: BlockStore,
+        keys: Keys,
+        clock: Callable[[], int],
+        renderer: SiteRenderer | None = None,
+    ) -> None:
         self._config = config
+        self._renderer = renderer
         self._blocks = blocks
         self._keys = keys
         self._clock = clock
@@ -190,7 +205,12 @@ class Publisher:
         """
         last, now = last_head(connection), self._clock()
         fresh = last is not None and last.head.expires - now > self._config.head_days * DAY_S // 2
-        if last is not None and fresh and not plan.changes and last.head.grant == self._keys.grant.cid:
+        same_pages = self._renderer is None or settings.read_site_version(connection) in (
+            self._renderer.version,
+            FAILED + self._renderer.version,
+        )
+        same_grant = last is not None and last.head.grant == self._keys.grant.cid
+        if last is not None and fresh and not plan.changes and same_grant and same_pages:
             return Published(last.head, last.catalog_root, (), last.announcement, is_new=False)
         own_seq, heard_seq = last.head.seq if last else 0, _heard_seq(connection, self._keys.store_address)
         if heard_seq > own_seq and not replace:
@@ -200,6 +220,8 @@ class Publisher:
                 hint="Copy that machine's folder here, or put this catalog first: halle product publish --replace",
             )
         root, pages = self._tree(last, plan)
+        self._blocks.put_many(list(pages.items()))
+        site = self._site(connection, plan, root, last)
         seq = max(own_seq, heard_seq) + 1
         head = sign_head(
             self._keys.operator_private,
@@ -208,14 +230,27 @@ class Publisher:
             root,
             issued=now,
             expires=now + self._config.head_days * DAY_S,
+            site=site,
             grant=self._keys.grant.cid,
         )
-        own = [(head.cid, head.encode()), (self._keys.grant.cid, self._keys.grant.encode())]
-        self._blocks.put_many([*pages.items(), *own])
+        self._blocks.put_many([(head.cid, head.encode()), (self._keys.grant.cid, self._keys.grant.encode())])
         self._blocks.pin(PIN_NEXT, head.cid)
         changed = tuple(sorted(key for key, cid in plan.changes.items() if cid is not None))
         removed = tuple(sorted(key for key, cid in plan.changes.items() if cid is None))
         return Published(head, root, changed, announce(head, self._keys.grant).encode(), True, removed)
+
+    def _site(self, connection: Connection, plan: Plan, root: CID, last: Published | None) -> CID | None:
+        """Make the static shop; when that fails the last one stays, because selling must not wait for pages."""
+        if self._renderer is None:
+            return None
+        try:
+            plan.site = build_site(connection, self._blocks, self._renderer, root)
+        except Unavailable:  # a full disk: nothing of this publish can be stored
+            raise
+        except Exception:  # a page can fail in any way that a template or a format can
+            log.exception("the static shop could not be made; the earlier one stays")
+            return last.head.site if last else None
+        return plan.site.root
 
     def _tree(self, last: Published | None, plan: Plan) -> tuple[CID, dict[CID, bytes]]:
         if last is None:
@@ -235,6 +270,11 @@ class Publisher:
                 raise Refused("Another publish came first.", code="published-meanwhile", hint="Publish again.")
             _write_head(connection, published)
             _write_editions(connection, plan.editions)
+            if self._renderer is not None:
+                if plan.site is not None:
+                    commit_site(connection, plan.site)
+                version = self._renderer.version if plan.site is not None else FAILED + self._renderer.version
+                settings.write_site_version(connection, version, self._clock())
         if plan.caught_up:
             rows = [{"at_handle": handle, "at_revision": revision} for handle, revision in plan.caught_up]
             connection.execute(_CATCH_UP, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace as altered
 from functools import partial
@@ -24,6 +25,7 @@ from halle_node.catalog.product import Photo, ProductDetail, ProductForm, Produc
 from halle_node.catalog.profile import ProfileForm, ReviewForm, ShippingForm
 from halle_node.catalog.publish import Publisher, last_head
 from halle_node.catalog.report import ImportReport, Published
+from halle_node.catalog.site import SiteRenderer, export_site
 from halle_node.catalog.stored import review_text
 from halle_node.catalog.text import tidy, tidy_line
 from halle_node.config import Config
@@ -50,8 +52,10 @@ class CatalogService:
         clock: Callable[[], int],
         *,
         fetcher: ImageFetcher | None = None,
+        renderer: SiteRenderer | None = None,
     ) -> None:
         self._config = config
+        self._renderer = renderer
         self._db = db
         self._blocks = blocks
         self._keys = keys
@@ -59,7 +63,7 @@ class CatalogService:
         max_bytes = config.image_max_mb << 20
         self._studio = PhotoStudio(max_file_bytes=max_bytes)
         self._fetcher = fetcher or ImageFetcher(max_bytes=max_bytes, timeout_s=config.image_fetch_s)
-        self._publisher = Publisher(config, blocks, keys, clock)
+        self._publisher = Publisher(config, blocks, keys, clock, renderer)
         self._publishing = asyncio.Lock()
         self._importing = asyncio.Lock()
         self._subscribers: list[Callable[[Published], Awaitable[None]]] = []
@@ -307,3 +311,18 @@ class CatalogService:
     def export_csv(self) -> bytes:
         """The whole catalog as CSV."""
         return self._db.read(exporting.export)
+
+    async def export_site(self, folder: Path, base_url: str = "") -> dict[str, Any]:
+        """Write the published shop as static pages into a folder. Shape: folder, files, bytes, removed.
+
+        Raises: Refused("nothing-published" | "folder-not-empty" | "site-url-invalid").
+        """
+        current = self.current_head()
+        if current is None or self._renderer is None:
+            raise Refused(
+                "Nothing is published yet.", code="nothing-published", hint="Publish first: halle product publish"
+            )
+        if base_url and not re.fullmatch(r"https?://[^\s?#\"<>]+", base_url):
+            raise Refused(f"{base_url[:200]!r} is no address of a site.", code="site-url-invalid", hint="https://…")
+        root, renderer = current.catalog_root, self._renderer
+        return await asyncio.to_thread(export_site, folder, self._blocks, renderer, root, base_url.rstrip("/"))

@@ -14,7 +14,7 @@ from halle_node.catalog.stored import profile_form, profile_text, shipping_form,
 from halle_node.config import Config
 from halle_node.db.schema.catalog import setting
 
-PROFILE, SHIPPING, ROUTE = "profile", "shipping", "route"
+PROFILE, SHIPPING, ROUTE, SITE = "profile", "shipping", "route", "site"
 UNNAMED = "Halle store"
 
 
@@ -75,3 +75,13 @@ def read_shipping(connection: Connection) -> ShippingForm:
 def write_shipping(connection: Connection, form: ShippingForm, now: int) -> None:
     """Keep where the store delivers to."""
     _write(connection, SHIPPING, shipping_text(form), now)
+
+
+def read_site_version(connection: Connection) -> str | None:
+    """Which renderer made the last static shop."""
+    return _read(connection, SITE)
+
+
+def write_site_version(connection: Connection, version: str, now: int) -> None:
+    """Note which renderer made the static shop."""
+    _write(connection, SITE, version, now)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from halle_node.chain.accounts import AccountSignatures
     from halle_node.chain.client import ChainClient, Fees
     from halle_node.chain.contracts import Contracts, deploy_contracts
     from halle_node.chain.dev import dev_advance, dev_faucet, dev_is_embedded
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from halle_node.chain.watcher import Watcher
 
 _HOMES = {
+    "accounts": ("AccountSignatures",),
     "client": ("ChainClient", "Fees"),
     "contracts": ("Contracts", "deploy_contracts"),
     "dev": ("dev_advance", "dev_faucet", "dev_is_embedded"),
@@ -37,6 +39,7 @@ _HOMES = {
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AccountSignatures",
     "Block",
     "ChainClient",
     "ChainEvent",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halle_node.chain import dev
+from halle_node.chain.accounts import AccountSignatures
 from halle_node.chain.client import ChainClient
 from halle_node.chain.contracts import Contracts
 from halle_node.chain.outbox import Outbox, Signers
@@ -84,6 +85,7 @@ class Chain:
         self._starts_own = not rpc_url
         self.rpc_url = rpc_url or f"http://{LOOPBACK}:{self._embedded_port}"
         self.client = ChainClient(self.rpc_url, expected_chain_id=chain_id or None)
+        self.accounts = AccountSignatures(self.client)
         self.outbox = Outbox(db, self.client, signers, clock=clock, depths=depths)
         self.watcher = Watcher(db, self.client, depths=depths)
 

@@ -172,8 +172,13 @@ class ChainClient:
         sender: bytes = ZERO_ADDRESS,
         value: int = 0,
         at: int | str = "latest",
+        gas: int | None = None,
     ) -> bytes:
-        message = _message(sender, to, data, value)
+        """Return what a call answers; without `to` the data runs as creation code, and its answer would be the code.
+
+        Raises: Refused reverted.
+        """
+        message = _message(sender, to, data, value) | ({} if gas is None else {"gas": hex(gas)})
         tag = hex(at) if isinstance(at, int) else at
         try:
             return answers.data(await self._rpc.request("eth_call", message, tag))

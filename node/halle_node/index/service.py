@@ -26,6 +26,7 @@ from halle_node.db import Database
 from halle_node.db.schema import index as tables
 from halle_node.index import reading, writing
 from halle_node.index.admission import FIRST, Admission, Lane, Lanes, ties
+from halle_node.index.contract_stores import ContractStores, GrantJudge
 from halle_node.index.ledger import Ledger, Standing
 from halle_node.index.queue import SyncQueue
 from halle_node.index.reading import Shelf
@@ -88,6 +89,7 @@ class IndexService:
         *,
         own_store: bytes = b"",
         verify_review: VerifyReview | None = None,
+        grant_judge: GrantJudge | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         access: StoreAccess | None = None,
         bonded: Callable[[Connection], set[bytes]] = lambda connection: set(),
@@ -98,6 +100,7 @@ class IndexService:
         self.own_store = own_store
         self._verify_review = verify_review
         self._ledger = Ledger()
+        self._contract_stores = ContractStores(grant_judge)
         self._admission = Admission(monotonic, config.unknown_stores)
         self._access = access or _NoRules()
         self._bonded = bonded
@@ -141,6 +144,7 @@ class IndexService:
             tasks.create_task(self._sync_forever(tasks))
             tasks.create_task(self._commit_forever())
             tasks.create_task(self._retry_forever())
+            tasks.create_task(self._contract_stores.run(self.on_head))
 
     async def close(self) -> None:
         """Let go of the search index; end `run` first."""
@@ -215,7 +219,7 @@ class IndexService:
             standing = self._ledger.standing(head)
             if standing in (Standing.KNOWN, Standing.OLD):
                 return Verdict.IGNORE
-            head.verify(grant, min_sequence=self._ledger.min_grant_sequence(head.store))
+            confirmed = self._contract_stores.check(head, grant, self._ledger.min_grant_sequence(head.store))
         except ProtocolError:
             return Verdict.REJECT
         now = self._clock()
@@ -226,6 +230,9 @@ class IndexService:
         lane = self._lanes.of(head.store) or (Lane.KNOWN if self._ledger.knows(head.store) else Lane.STRANGER)
         if not self._admission.admit(head.store, lane, population=len(self._ledger)):
             return Verdict.IGNORE
+        if not confirmed:
+            self._contract_stores.ask_later(frame, from_peer)  # a chain cannot be waited for here
+            return Verdict.IGNORE
         if standing is Standing.NEW:
             standing = self._ledger.note_let_in(head)
         if standing is Standing.EQUIVOCATES and not self._ledger.note_lie(head.store, head.seq):
@@ -234,7 +241,7 @@ class IndexService:
 
     async def on_head(self, frame: bytes, from_peer: str) -> None:
         """Keep a head and have its documents fetched in the background."""
-        with contextlib.suppress(ProtocolError):
+        with contextlib.suppress(ProtocolError), self._contract_stores.keeping(frame, from_peer):
             store = Announcement.decode(frame).open()[0].store
             if not self._access.blocks_store(store) and await self._take_head(frame, from_peer) is Standing.NEW:
                 self._enqueue(store)
@@ -252,7 +259,8 @@ class IndexService:
     async def ingest_head(self, frame: bytes, from_peer: str = "") -> bool:
         """Take a head and wait for its documents; True when all of them are in.
 
-        Raises: RemoteProtocolError for a bad head or catalog, Unavailable("block-missing").
+        Raises: RemoteProtocolError for a bad head or catalog; Unavailable("block-missing"), or of the chain when the
+        store is a contract account.
         """
         await self._take_head(frame, from_peer)
         return await self._sync.bring_in(Announcement.decode(frame).open()[0].store)
@@ -260,8 +268,8 @@ class IndexService:
     async def _take_head(self, frame: bytes, from_peer: str) -> Standing:
         announcement = Announcement.decode(frame)
         head, grant = announcement.open()
-        head.verify(grant, self._clock(), min_sequence=self._ledger.min_grant_sequence(head.store))
         standing = self._ledger.standing(head)
+        await self._contract_stores.verify(head, grant, self._clock(), self._ledger.min_grant_sequence(head.store))
         if standing is Standing.NEW:
             await self._db.write(
                 lambda connection: writing.write_head(connection, head, frame, from_peer, self._clock())

@@ -20,6 +20,7 @@ from halle_node.db import Database
 from halle_node.db.schema import index as tables
 from halle_node.index import writing
 from halle_node.index.rows import Reader, Rows
+from halle_node.p2p.keepers import keepers
 from halle_protocol.catalog import Diff, walk_changes
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
@@ -144,7 +145,9 @@ class StoreSync:
         ).first()
         sources: list[tuple[str, tuple[str, ...]]] = [(row.peer, ())] if row.peer else []
         if card is not None and card.peer_id:
-            sources.append((card.peer_id, tuple(json.loads(card.addrs))))
+            addrs = json.loads(card.addrs)
+            sources.append((card.peer_id, tuple(addrs)))
+            sources += [(peer, (addr,)) for peer, addr in keepers(card.peer_id, addrs)]
         room = None if self._is_trusted(store) else self._max_listings - _listing_count(connection, store)
         indexed = CID.from_bytes(row.indexed_root) if row.indexed_root else None
         return Target(store, row.frame, CID.from_bytes(row.root), indexed, tuple(sources), room)
@@ -159,6 +162,7 @@ class StoreSync:
             diff = await asyncio.to_thread(self._with_vanished, target.store, diff)
         wanted = _in_room(diff, target.room, self._handles_here(target))
         head, grant = Announcement.decode(target.frame).open()
+        grant = None if grant is None else grant.confirm()  # a head is only kept once its grant was checked
         reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
         gone = [key for key, (_, after) in diff.changed.items() if after is None]
         batches = list(_batches(wanted, WRITE_DOCUMENTS))

@@ -74,7 +74,7 @@ class Inbox:
     def replay(self, conn: Connection, thread: bytes) -> int:
         """Process the parked messages of `thread` again, oldest first; return how many were taken in."""
         parked = conn.execute(select(table.c.message).where(table.c.thread == thread, table.c.state == PARKED)).all()
-        messages = sorted((Message.decode(row.message) for row in parked), key=lambda each: each.issued)
+        messages = sorted((Message.decode(row.message).confirm_grant() for row in parked), key=lambda each: each.issued)
         taken = 0
         for message in messages:
             taken += self._process(conn, message, message.encode()) is None

@@ -6,7 +6,7 @@ dropped only after one was received or the far side refused it for good.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -17,11 +17,14 @@ from halle_node.messages.courier import Courier, Deliverer, Directory
 from halle_node.messages.inbox import Handler, Inbox, RefusalHook
 from halle_node.messages.route import Destination, Route
 from halle_node.messages.views import InboundCounts, OutgoingMessage, PoisonedMessage
-from halle_protocol.errors import HalleError, Refused, RemoteProtocolError
+from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
+from halle_protocol.grant import Grant
 from halle_protocol.messages import Message
 from halle_protocol.sealing import MAX_ENVELOPE_BYTES, Envelope, Prekey, open_envelope
 
 Gate = Callable[[bytes, bytes], bool]
+ConfirmGrant = Callable[[Grant], Awaitable[Grant]]
+"""Asks the chain about the grant of a contract account (halle_node.chain.AccountSignatures.confirm)."""
 
 
 class KeyRing(Protocol):
@@ -46,10 +49,12 @@ class MessageService:
         clock: Callable[[], int],
         *,
         directory: Directory | None = None,
+        confirm_grant: ConfirmGrant | None = None,
     ) -> None:
         self._db = db
         self._keys = keys
         self._clock = clock
+        self._confirm_grant = confirm_grant
         self._inbox = Inbox(clock)
         self._is_welcome: Gate = lambda sender, thread: True
         self._courier = Courier(db, network, clock, directory)
@@ -84,7 +89,9 @@ class MessageService:
         Raises: RemoteProtocolError, Refused (prekey-unknown, …) for good; Unavailable to be sent again.
         """
         try:
-            message = self._open(envelope)
+            message = await self._open(envelope)
+        except Unavailable:
+            raise  # the chain is silent: nothing is known of the message yet
         except HalleError as error:
             reason = error
             await self._db.write(lambda conn: inbox.poison(conn, envelope, from_peer, reason, self._clock()))
@@ -125,7 +132,7 @@ class MessageService:
         """Count received messages by state."""
         return self._db.read(inbox.counts)
 
-    def _open(self, data: bytes) -> Message:
+    async def _open(self, data: bytes) -> Message:
         if len(data) > MAX_ENVELOPE_BYTES:
             raise RemoteProtocolError(
                 f"The envelope has {len(data)} bytes; {MAX_ENVELOPE_BYTES} are allowed.",
@@ -137,5 +144,12 @@ class MessageService:
             raise RemoteProtocolError("The envelope is for another store.", code="envelope-misaddressed")
         private, suite = self._keys.prekey_private(envelope.prekey_id)
         message = Message.decode(open_envelope(envelope, private, suite))
-        message.verify(to=me, now=self._clock())
+        try:
+            message.verify(to=me, now=self._clock())
+        except RemoteProtocolError as error:
+            if error.code != "needs-chain" or message.grant is None or self._confirm_grant is None:
+                raise
+            await self._confirm_grant(message.grant)
+            message = message.confirm_grant()
+            message.verify(to=me, now=self._clock())
         return message

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from halle_node.p2p.network import Network
-from halle_node.p2p.types import Handlers, NetworkConfig, NetworkStats, PeerInfo, Verdict
+from halle_node.p2p.types import Handlers, NetworkConfig, NetworkStats, PeerInfo, Reachability, Reached, Verdict
 
-__all__ = ["Handlers", "Network", "NetworkConfig", "NetworkStats", "PeerInfo", "Verdict"]
+__all__ = ["Handlers", "Network", "NetworkConfig", "NetworkStats", "PeerInfo", "Reachability", "Reached", "Verdict"]

@@ -1,4 +1,6 @@
-"""Peer addresses as text: `/ip4/203.0.113.7/tcp/4480/p2p/12D3Koo…`. TCP only; everything else is refused."""
+"""Peer addresses as text: `/ip4/203.0.113.7/tcp/4480/p2p/12D3Koo…`, or through a relay
+`/ip4/198.51.100.2/tcp/4480/p2p/12D3Koo…/p2p-circuit/p2p/12D3Koo…`. TCP only; everything else is refused.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,17 @@ from collections.abc import Sequence
 from halle_protocol.errors import Refused
 
 MAX_ADDRS = 8
+CIRCUIT = "/p2p-circuit"
 
 _PEER = r"[1-9A-HJ-NP-Za-km-z]{40,70}"
-_TRANSPORT = r"/(?:ip4|ip6|dns|dns4|dns6)/[0-9A-Za-z.:_-]{1,253}/tcp/\d{1,5}"
+_TCP = r"/(?:ip4|ip6|dns|dns4|dns6)/[0-9A-Za-z.:_-]{1,253}/tcp/\d{1,5}"
+_TRANSPORT = rf"{_TCP}(?:/p2p/{_PEER}{CIRCUIT})?"
 _FULL = re.compile(rf"({_TRANSPORT})/p2p/({_PEER})")
 _PEER_ID = re.compile(_PEER)
 
 
 def split_addr(addr: str) -> tuple[str, str]:
-    """Return (transport address, peer id) of a full address.
+    """Return (transport address, peer id) of a full address; the former ends with `CIRCUIT` when it names a relay.
 
     Raises: Refused "bad-multiaddr".
     """
@@ -35,12 +39,26 @@ def transports(peer: str, addrs: Sequence[str]) -> list[str]:
     found: list[str] = []
     for addr in addrs[:MAX_ADDRS]:
         try:
-            transport, named = split_addr(addr if "/p2p/" in addr else f"{addr}/p2p/{peer}")
+            transport, named = split_addr(addr if _names_peer(addr) else f"{addr}/p2p/{peer}")
         except Refused:
             continue
         if named == peer:
             found.append(transport)
     return found
+
+
+def _names_peer(addr: str) -> bool:
+    return "/p2p/" in addr and not addr.endswith(CIRCUIT)
+
+
+def is_circuit(transport: str) -> bool:
+    """Tell whether an address without its peer id leads through a relay."""
+    return transport.endswith(CIRCUIT)
+
+
+def relay_of(transport: str) -> tuple[str, str]:
+    """Return (transport address, peer id) of the relay that a circuit address names. Raises: Refused."""
+    return split_addr(transport.removesuffix(CIRCUIT))
 
 
 def check_peer_id(peer: str) -> str:

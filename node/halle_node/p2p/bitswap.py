@@ -1,131 +1,141 @@
-"""Bitswap, serving only: Kubo and Helia fetch from us; Halle nodes use /halle/blocks/1 among themselves.
+"""Bitswap with the rest of IPFS: Kubo and Helia fetch from us and we from them; Halle nodes use /halle/blocks/1.
 
-Repairs of py-libp2p 0.8.1: it answers on the asker's stream, where go and js never read; it loads every block
-of a want-list into memory before it sends the first; it stores whatever blocks a peer pushes.
+Written on our own frames, because py-libp2p's engine is not fit: it answers on the asker's stream, where go and js
+never read; it loads every block of a want-list into memory before it sends the first; it stores whatever a peer
+pushes; it reads lengths byte by byte. Nothing that was not asked for is kept, or even hashed.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from weakref import WeakValueDictionary
 
 import trio
-from libp2p.bitswap import BitswapClient
-from libp2p.bitswap.block_store import BlockStore as UpstreamStore
-from libp2p.bitswap.cid import get_cid_prefix, parse_cid
-from libp2p.bitswap.config import BITSWAP_PROTOCOL_V100
 
 from halle_node.blocks import BlockStore
+from halle_node.p2p.bitswap_fetch import BitswapFetch
+from halle_node.p2p.bitswap_message import (
+    MAX_MESSAGE_BYTES,
+    PROTOCOLS,
+    V120,
+    Want,
+    blocks_frame,
+    parse,
+    presences_frame,
+)
+from halle_node.p2p.framing import Frames
 from halle_node.p2p.wire import Wire
-from halle_protocol.cid import CID, RAW, cid_of
+from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError
 
-MAX_ENTRIES = 1024
-BATCH_BYTES = 2 * 1024 * 1024
-_WANT_HAVE = 1
-_MULTIHASH_PREFIX = b"\x12\x20"
-_RAW_PREFIX = bytes(cid_of(RAW, b""))[:4]
+# Others keep a stream open for their next want-list; an idle one costs a task and some kilobytes.
+IDLE_S = 120.0
+# One message holds less than this and one more block: Helia resets the stream at 2 MiB, Kubo at 4 MiB.
+BATCH_BYTES = 512 * 1024
+LOADED_AT_ONCE = 16
+_AGAIN_S = 0.1
 
-_Block = tuple[bytes, bytes]
-"""The CID without its digest, and the bytes."""
+_Loaded = list[tuple[Want, bytes | None]]
 
 
-class ReadOnlyBlocks(UpstreamStore):  # type: ignore[misc]
-    """Our block store as the library expects one; blocks pushed by peers are not taken."""
+class Bitswap:
+    """Both directions; network thread only."""
 
-    def __init__(self, store: BlockStore) -> None:
+    def __init__(self, wire: Wire, store: BlockStore) -> None:
+        self._wire = wire
         self._store = store
+        self._fetch = BitswapFetch(wire)
+        # A peer's want-lists are answered in turn, and few at a time are in memory, whatever peers do.
+        self._turns: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
+        self._loading = trio.CapacityLimiter(LOADED_AT_ONCE)
+        for protocol in PROTOCOLS:
+            wire.serve(protocol, partial(self._serve, protocol))
 
-    async def get_block(self, cid: Any) -> bytes | None:
-        ours = _ours(cid)
-        if ours is None:
+    async def fetch(self, peer: str, addrs: Sequence[str], cids: Sequence[CID]) -> dict[CID, bytes]:
+        """Return those of `cids` that an IPFS peer has, each checked against its CID.
+
+        Raises: Unavailable.
+        """
+        return await self._fetch.fetch(peer, addrs, cids)
+
+    async def _serve(self, protocol: str, frames: Frames, peer: str) -> None:
+        frames.allow(IDLE_S)
+        while (frame := await frames.read_or_end(MAX_MESSAGE_BYTES)) is not None:
+            message = parse(frame)
+            self._wire.traffic.frames_in += 1
+            self._fetch.receive(peer, message)
+            if message.wants:
+                await self._answer(message.wants, peer, protocol)
+
+    async def _answer(self, wants: Sequence[Want], peer: str, protocol: str) -> None:
+        """Answer in the order asked, without holding more than a batch."""
+        async with self._turns.setdefault(peer, trio.Lock()), AsyncExitStack() as stack:
+            if not await self._afford(peer, "blocks", 1):
+                return
+            reply = _Reply(self._wire, stack, peer, protocol)
+            waiting = list(wants)
+            presences: list[tuple[bytes, bool]] = []
+            while waiting:
+                async with self._loading:
+                    batch, waiting = await trio.to_thread.run_sync(self._load, waiting)
+                    await self._send(reply, batch)
+                presences += [(w.key, b is not None) for w, b in batch if (w.have if b is not None else w.tell)]
+            if presences and protocol == V120:
+                await reply.write(presences_frame(presences))
+
+    def _load(self, waiting: list[Want]) -> tuple[_Loaded, list[Want]]:
+        """Read blocks in a worker thread until a batch is full; what is only asked about is not read."""
+        batch: _Loaded = []
+        size = 0
+        for index, want in enumerate(waiting):
+            block = self._read(want)
+            batch.append((want, block))
+            size += len(block or b"")
+            if size >= BATCH_BYTES:
+                return batch, waiting[index + 1 :]
+        return batch, []
+
+    def _read(self, want: Want) -> bytes | None:
+        if not want.prefix:
             return None
         try:
-            return await trio.to_thread.run_sync(self._store.get, ours)
+            if want.have:
+                return b"" if self._store.has(want.cid) else None
+            block = self._store.get(want.cid)
         except HalleError:
-            return None
+            return None  # missing or damaged here: the asker can only look elsewhere
+        return block if len(block) <= self._wire.config.max_block_bytes else None
 
-    async def has_block(self, cid: Any) -> bool:
-        ours = _ours(cid)
-        return ours is not None and self._store.has(ours)
-
-    async def put_block(self, cid: Any, data: bytes) -> None:
-        return None
-
-    async def delete_block(self, cid: Any) -> None:
-        return None
-
-    def get_all_cids(self) -> list[bytes]:
-        return []
-
-
-def _ours(cid: Any) -> CID | None:
-    """Blocks are stored by digest, so any CID of a sha2-256 finds them, version 0 too."""
-    multihash = bytes(parse_cid(cid).multihash)
-    if len(multihash) != 34 or not multihash.startswith(_MULTIHASH_PREFIX):
-        return None
-    return CID.from_bytes(_RAW_PREFIX + multihash[2:])
-
-
-class BitswapServer(BitswapClient):  # type: ignore[misc]
-    def __init__(self, wire: Wire, store: BlockStore) -> None:
-        super().__init__(wire.host, ReadOnlyBlocks(store))
-        self._wire = wire
-
-    async def _process_message(self, msg: Any, peer_id: Any, stream: Any) -> None:
-        if not msg.HasField("wantlist"):
+    async def _send(self, reply: _Reply, batch: _Loaded) -> None:
+        blocks = [(want.prefix, block) for want, block in batch if block is not None and not want.have]
+        if not blocks or not await self._afford(reply.peer, "block-bytes", sum(len(block) for _, block in blocks)):
             return
-        wants = [entry for entry in msg.wantlist.entries if not entry.cancel][:MAX_ENTRIES]
-        protocol = str(stream.get_protocol() or BITSWAP_PROTOCOL_V100)
-        if wants and self._wire.ledger.take(str(peer_id), "blocks"):
-            await self._answer(wants, peer_id, protocol)
-
-    async def _answer(self, wants: list[Any], peer_id: Any, protocol: str) -> None:
-        blocks: list[_Block] = []
-        presences: list[tuple[Any, bool]] = []
-        size = 0
-        for entry in wants:
-            cid = parse_cid(entry.block)
-            if entry.wantType == _WANT_HAVE or not await self.block_store.has_block(cid):
-                await self._note_presence(entry, cid, presences)
-                continue
-            data = await self.block_store.get_block(cid)
-            if data is None or not self._wire.ledger.take(str(peer_id), "block-bytes", len(data)):
-                continue
-            blocks.append((get_cid_prefix(cid), data))
-            size += len(data)
-            if size >= BATCH_BYTES:
-                await self._send(peer_id, protocol, blocks, [])
-                blocks, size = [], 0
-        await self._send(peer_id, protocol, blocks, presences)
-
-    async def _note_presence(self, entry: Any, cid: Any, presences: list[tuple[Any, bool]]) -> None:
-        has = await self.block_store.has_block(cid)
-        if has or entry.sendDontHave or entry.wantType == _WANT_HAVE:
-            presences.append((cid, has))
-
-    async def _send(
-        self,
-        peer_id: Any,
-        protocol: str,
-        blocks: list[tuple[bytes, bytes]],
-        presences: list[tuple[Any, bool]],
-    ) -> None:
-        """Answer on a new stream, as go and js expect."""
-        if not blocks and not presences:
-            return
-        old = protocol == BITSWAP_PROTOCOL_V100
-        with trio.fail_after(self._wire.config.request_timeout_s):
-            stream = await self.host.new_stream(peer_id, [protocol])
-            try:
-                await self._send_wantlist_responses_inline(
-                    stream,
-                    peer_id,
-                    [data for _, data in blocks] if old else [],
-                    [] if old else blocks,
-                    presences,
-                )
-            finally:
-                with trio.CancelScope(shield=True), trio.move_on_after(2):
-                    await stream.close()
+        await reply.write(blocks_frame(blocks, reply.protocol))
         self._wire.traffic.frames_out += len(blocks)
-        self._wire.traffic.count(0, sum(len(data) for _, data in blocks))
+
+    async def _afford(self, peer: str, lane: str, amount: float) -> bool:
+        """Wait for the peer's budget: an answer left out would have it wait in vain. False when it takes too long."""
+        with trio.move_on_after(self._wire.config.request_timeout_s):
+            while not self._wire.ledger.take(peer, lane, amount):  # noqa: ASYNC110  a bucket fills with time alone
+                await trio.sleep(_AGAIN_S)
+            return True
+        self._wire.traffic.drops["rate-limited"] += 1
+        return False
+
+
+class _Reply:
+    """A stream of ours to the asker, as go and js expect; opened when there is something to say."""
+
+    def __init__(self, wire: Wire, stack: AsyncExitStack, peer: str, protocol: str) -> None:
+        self.peer = peer
+        self.protocol = protocol
+        self._wire = wire
+        self._stack = stack
+        self._frames: Frames | None = None
+
+    async def write(self, frame: bytes) -> None:
+        if self._frames is None:
+            self._frames = await self._stack.enter_async_context(self._wire.opened(self.peer, [], self.protocol))
+        await self._frames.write(frame)

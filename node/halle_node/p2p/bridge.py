@@ -96,7 +96,15 @@ class Bridge:
         if not self.closed.done():
             self.closed.set_result(None)
 
+    def tell(self, fn: Callable[..., object], *args: object) -> None:
+        """Have a plain function run on the asyncio loop, without waiting for it."""
+        self._post(fn, *args)
+
     # asyncio -> trio
+
+    def send(self, fn: Callable[..., object], *args: object) -> None:
+        """Have a plain function run in the network thread, without waiting for it; nothing when that has ended."""
+        self._quietly_to_trio(fn, *args)
 
     async def call(self, fn: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Run a trio function in the network thread; cancelling the caller cancels it there.

@@ -21,6 +21,7 @@ from halle_protocol.errors import HalleError, Refused
 log = logging.getLogger("halle_node.p2p")
 
 MAX_REMEMBERED = 128
+MAX_LEARNED = 128
 _SETTLE_S = 0.05
 _RECHECK_S = 5.0
 
@@ -75,11 +76,31 @@ class Dialer:
         self._config = config
         self._book = book
         self._bootstrap = dict(_parsed(config.bootstrap))
+        self._learned: dict[str, list[str]] = {}
         self._attempts: dict[str, _Attempt] = {}
         self._wake = trio.Event()
 
+    @property
+    def remembered(self) -> dict[str, str]:
+        """Addresses that worked, by peer."""
+        return dict(self._book.addrs)
+
     def wake(self) -> None:
         self._wake.set()
+
+    def learn(self, peer: str, addrs: Sequence[str]) -> None:
+        """Note where others say that a peer is; rumours are tried last and forgotten first."""
+        self._learned.pop(peer, None)
+        self._learned[peer] = list(addrs)
+        while len(self._learned) > MAX_LEARNED:
+            gone = next(iter(self._learned))
+            del self._learned[gone]
+            self._attempts.pop(gone, None)
+        self.wake()
+
+    def wants_more(self) -> bool:
+        """Tell whether fewer peers are connected than sought."""
+        return len(self._wire.host.get_connected_peers()) < self._config.target_peers
 
     async def run(self) -> None:
         """Dial what is due, for ever."""
@@ -95,10 +116,9 @@ class Dialer:
                 await trio.sleep(_SETTLE_S)
 
     def _candidates(self) -> list[str]:
-        connected = len(self._wire.host.get_connected_peers())
-        if connected >= self._config.target_peers:
+        if not self.wants_more():
             return []
-        known = [*self._bootstrap, *reversed(self._book.addrs)]
+        known = [*self._bootstrap, *reversed(self._book.addrs), *reversed(self._learned)]
         return [p for p in dict.fromkeys(known) if p != self._wire.own_id and not self._wire.is_connected(p)]
 
     def _is_due(self, peer: str) -> bool:
@@ -112,7 +132,8 @@ class Dialer:
         return max(_SETTLE_S, min([*waits, _RECHECK_S]))
 
     async def _dial(self, peer: str) -> None:
-        addrs = [a for a in (self._bootstrap.get(peer), self._book.addrs.get(peer)) if a]
+        known = (self._bootstrap.get(peer), self._book.addrs.get(peer), *self._learned.get(peer, ()))
+        addrs = list(dict.fromkeys(addr for addr in known if addr))
         try:
             await self._wire.connect(peer, addrs)
         except HalleError as exc:

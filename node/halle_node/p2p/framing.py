@@ -86,7 +86,7 @@ class Frames:
         while head is None:
             if not await self._fill():
                 if self._buffer:
-                    raise _truncated()
+                    raise self._truncated()
                 return None
             head = parse_prefix(self._buffer)
         size, start = head
@@ -96,10 +96,17 @@ class Frames:
             )
         while len(self._buffer) < start + size:
             if not await self._fill():
-                raise _truncated()
+                raise self._truncated()
         frame = bytes(self._buffer[start : start + size])
         del self._buffer[: start + size]
         return frame
+
+    def _truncated(self) -> HalleError:
+        """Tell a peer that ends a frame early from a connection that broke: nobody is at fault for that."""
+        connection = getattr(self._stream, "muxed_conn", None)
+        if connection is not None and connection.event_shutting_down.is_set():
+            return _gone(ConnectionError("the connection was lost"))
+        return RemoteProtocolError("The stream ended inside a frame.", code="frame-truncated")
 
     async def _fill(self) -> bool:
         """Read what has arrived; False at the end of the stream."""
@@ -112,6 +119,12 @@ class Frames:
         self._count(len(data), 0)
         self._buffer += data
         return bool(data)
+
+    def rest(self) -> bytes:
+        """Return what has arrived beyond the last frame, for whoever takes the stream over."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
 
     async def write(self, *frames: bytes) -> None:
         """Send frames in few writes. Raises: Unavailable "peer-stalled", "peer-gone"."""
@@ -137,7 +150,7 @@ class Frames:
 
     async def finish(self) -> None:
         """Close our side and wait until the peer closed its own: a stream open on one side leaks."""
-        await _closed_quietly(self._stream)
+        await closed_quietly(self._stream)
         with trio.move_on_after(self._timeout_s) as scope:
             try:
                 while await self._fill():
@@ -145,24 +158,20 @@ class Frames:
             except HalleError:
                 return
         if scope.cancelled_caught:
-            await _reset_quietly(self._stream)
-
-
-def _truncated() -> RemoteProtocolError:
-    return RemoteProtocolError("The stream ended inside a frame.", code="frame-truncated")
+            await reset_quietly(self._stream)
 
 
 def _gone(cause: BaseException) -> Unavailable:
     return Unavailable(f"The peer's stream broke: {cause}.", code="peer-gone", hint="Retry later.")
 
 
-async def _closed_quietly(stream: Any) -> None:
+async def closed_quietly(stream: Any) -> None:
     # Closing a dead stream has nothing left to tell.
     with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_TIMEOUT_S), suppress(Exception):
         await stream.close()
 
 
-async def _reset_quietly(stream: Any) -> None:
+async def reset_quietly(stream: Any) -> None:
     with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_TIMEOUT_S), suppress(Exception):
         await stream.reset()
 
@@ -173,6 +182,6 @@ async def ended(stream: Any) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        await _reset_quietly(stream)
+        await reset_quietly(stream)
         raise
-    await _closed_quietly(stream)
+    await closed_quietly(stream)

@@ -202,7 +202,7 @@ async def dial_each(host: Any, peer_id: Any, addrs: Sequence[Any], *, each_s: fl
 
 def _known_addrs(book: Any, peer_id: Any) -> list[Any]:
     try:
-        return list(book.addrs(peer_id))
+        return [addr for addr in book.addrs(peer_id) if "/p2p-circuit" not in str(addr)]
     except PeerStoreError:
         return []
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from halle_node.blocks import BlockStore
 from halle_node.p2p.addresses import split_addr
 from halle_node.p2p.bridge import Bridge, P2PStopped, stopped
+from halle_node.p2p.outside import Outside
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Access, Handlers, NetworkConfig, NetworkStats, PeerInfo
+from halle_node.p2p.types import Access, Handlers, NetworkConfig, NetworkStats, PeerInfo, Reachability
 from halle_protocol.cid import CID
 from halle_protocol.errors import ConfigError, ProtocolError, Refused, Unavailable
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from halle_node.p2p.session import Session
 
 log = logging.getLogger("halle_node.p2p")
+
+T = TypeVar("T")
 
 STOP_TIMEOUT_S = 2.5
 RESTART_MIN_S = 0.5
@@ -52,15 +55,28 @@ class Network:
         self._session: Session | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._restarts = 0
+        self._outside: Outside | None = None
         self.peer_id = ""
+        self.moved = asyncio.Event()
+        """Set when `addrs` changed; whoever acts on it clears it."""
 
     async def start(self) -> None:
         """Be reachable. Raises: ConfigError "p2p-port-unavailable", P2PStopped."""
-        for addr in self._config.bootstrap:
+        for addr in (*self._config.bootstrap, *self._config.relays):
             split_addr(addr)
         self._stopping = asyncio.Event()
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name="p2p-supervisor")
+        self._outside = Outside(self._config, self.addrs, self._learned, self._mapped)
+        await self._outside.start()
+
+    def _learned(self, peer: str, addrs: list[str]) -> None:
+        if self._bridge is not None and self._session is not None and peer != self.peer_id:
+            self._bridge.send(self._session.dialer.learn, peer, addrs)
+
+    def _mapped(self, addr: str) -> None:
+        if self._bridge is not None and self._session is not None:
+            self._bridge.send(self._session.whereabouts.set_mapping, addr)
 
     async def _launch(self) -> None:
         self._bridge = Bridge(self._main)
@@ -78,7 +94,15 @@ class Network:
 
         hardening.harden_process()
         session = Session(
-            self._config, self._private, self._port, self._blocks, self._handlers, self._traffic, bridge, self._access
+            self._config,
+            self._private,
+            self._port,
+            self._blocks,
+            self._handlers,
+            self._traffic,
+            bridge,
+            lambda: bridge.tell(self.moved.set),
+            self._access,
         )
         await session.run(self._ready)
 
@@ -86,7 +110,7 @@ class Network:
         """Called in the network thread; the attributes are replaced whole."""
         assert self._bridge is not None
         self.peer_id = session.wire.own_id
-        self._port = session.port
+        self._port = session.whereabouts.port
         self._session = session
         self._bridge.started()
 
@@ -125,6 +149,8 @@ class Network:
         if self._supervisor is None or self._bridge is None:
             return
         self._stopping.set()
+        if self._outside is not None:
+            await self._outside.close()
         if not self._bridge.closed.done() and not await self._bridge.stop(STOP_TIMEOUT_S):
             log.warning("the network did not stop in time and is abandoned")
             self._supervisor.cancel()
@@ -141,7 +167,12 @@ class Network:
     @property
     def addrs(self) -> list[str]:
         """Return our full listen addresses, empty while the network is down."""
-        return list(self._session.addrs) if self._session is not None else []
+        return list(self._session.whereabouts.addrs) if self._session is not None else []
+
+    async def reachability(self) -> Reachability:
+        """Return how this node can be reached. Raises: P2PStopped."""
+        bridge, session = self._running()
+        return await bridge.call(_soon(session.whereabouts.reachability))
 
     def peers(self) -> list[PeerInfo]:
         return list(self._session.roster.table) if self._session is not None else []
@@ -195,7 +226,7 @@ class Network:
         if peer_id == self.peer_id:
             return await asyncio.to_thread(self._own_blocks, cids)
         bridge, session = self._running()
-        return await bridge.call(session.exchange.fetch, peer_id, list(addrs), list(cids), True)
+        return await bridge.call(session.fetch, peer_id, list(addrs), list(cids))
 
     async def fetch_any(self, cids: Sequence[CID], *, prefer: Sequence[str] = ()) -> dict[CID, bytes]:
         """Ask the preferred peers and then every connected one until nothing of `cids` is missing."""
@@ -231,6 +262,15 @@ class Network:
         """Reconcile heads with a peer; return how many new ones this node processed."""
         bridge, session = self._running()
         return await bridge.call(session.sync.run, peer_id, list(addrs))
+
+
+def _soon(fn: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    """A plain function as the bridge calls it."""
+
+    async def call() -> T:
+        return fn()
+
+    return call
 
 
 def _config_error(cause: BaseException | None) -> ConfigError | None:

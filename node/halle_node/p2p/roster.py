@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from libp2p.abc import INotifee
+from libp2p.abc import ConnectionType, INotifee
 
 from halle_node.p2p.types import PeerInfo
 from halle_node.p2p.wire import Wire
@@ -84,6 +84,8 @@ def _is_outbound(connection: Any) -> bool:
 
 
 def _remote_addr(connection: Any, peer: str) -> str:
+    if connection.muxed_conn.get_connection_type() is ConnectionType.RELAYED:
+        return str(connection.muxed_conn.get_transport_addresses()[0])
     try:
         host, port = connection.muxed_conn.get_remote_address()
     except Exception:  # the socket closed meanwhile

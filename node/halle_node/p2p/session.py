@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from multiaddr import Multiaddr
 from halle_node.blocks import BlockStore
 from halle_node.p2p import hardening
 from halle_node.p2p.addresses import ip_of
-from halle_node.p2p.bitswap import BitswapServer
+from halle_node.p2p.bitswap import Bitswap
 from halle_node.p2p.bridge import Bridge
 from halle_node.p2p.catchup import CatchUp
 from halle_node.p2p.dialing import AddressBook, Dialer
@@ -32,15 +32,18 @@ from halle_node.p2p.roster import Roster
 from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
 from halle_node.p2p.types import Access, Handlers, NetworkConfig, OpenDoor
-from halle_node.p2p.wire import Wire
-from halle_protocol.errors import ConfigError, HalleError
+from halle_node.p2p.whereabouts import Whereabouts
+from halle_node.p2p.wire import UNSUPPORTED, Wire
+from halle_protocol.cid import CID
+from halle_protocol.errors import ConfigError, HalleError, Unavailable
 
 log = logging.getLogger("halle_node.p2p")
 
 
 class Session:
     """Built in the trio thread; its public attributes are read by the facade only through the bridge,
-    except the roster's table and `addrs`, which are replaced whole.
+    except the roster's table and the whereabouts' `addrs`, which are replaced whole; `moved` is called when the latter
+    have changed.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Session:
         handlers: Handlers,
         traffic: Traffic,
         bridge: Bridge,
+        moved: Callable[[], object],
         access: Access | None = None,
     ) -> None:
         self._config = config
@@ -82,10 +86,10 @@ class Session:
         self.book = AddressBook(config.remembered_path)
         self.dialer = Dialer(self.wire, config, self.book)
         self._pubsub = self._new_pubsub()
-        self._bitswap = BitswapServer(self.wire, store) if config.serve_bitswap else None
+        self._bitswap = Bitswap(self.wire, store) if config.serve_bitswap else None
         self.roster = Roster(self.wire, self._peer_came, self._peer_went)
-        self.addrs: tuple[str, ...] = ()
-        self.catch_up = CatchUp(self.wire, self.sync, self._connected, self._remember)
+        self.whereabouts = Whereabouts(self.wire, self.dialer, lambda: self.roster.table, moved)
+        self.catch_up = CatchUp(self.wire, self.sync, self._connected, self._got_to_know)
 
     def _asking(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def ask(*args: Any) -> Any:
@@ -127,9 +131,7 @@ class Session:
 
     async def _start(self, nursery: trio.Nursery) -> None:
         await self._pubsub.wait_until_ready()
-        self.addrs = tuple(str(addr) for addr in self.host.get_addrs())
-        if self._bitswap is not None:
-            await self._bitswap.start()
+        self.whereabouts.start(nursery)
         await self.gossip.run(nursery)
         nursery.start_soon(self._count_heads, nursery)
         nursery.start_soon(self.wire.execute_bans)
@@ -153,13 +155,19 @@ class Session:
                     hint="Stop what uses it or choose another p2p_port.",
                 ) from exc
 
-    @property
-    def port(self) -> int:
-        return int(Multiaddr(self.addrs[0]).value_for_protocol("tcp"))
+    async def fetch(self, peer: str, addrs: Sequence[str], cids: Sequence[CID]) -> dict[CID, bytes]:
+        """Return those of `cids` that the peer has: by our own protocol, or by bitswap when it speaks only that."""
+        try:
+            return await self.exchange.fetch(peer, addrs, cids, partial=True)
+        except Unavailable as exc:
+            if exc.code != UNSUPPORTED or self._bitswap is None:
+                raise
+        return await self._bitswap.fetch(peer, addrs, cids)
 
     # peers
 
     def _peer_came(self, peer: str, outbound: bool) -> None:
+        self.whereabouts.came(peer, outbound)
         if self.ledger.is_banned(peer):
             self.wire.condemn(peer)
         elif outbound:  # the side that dialled reconciles, for both
@@ -170,6 +178,7 @@ class Session:
 
     def _peer_went(self, peer: str) -> None:
         self.dialer.wake()
+        self.whereabouts.went(peer)
 
     async def _count_heads(self, nursery: trio.Nursery) -> None:
         """Let gossip know whether there are so many heads that shards are used, for ever."""
@@ -194,6 +203,10 @@ class Session:
     def mesh_peers(self) -> int:
         """How many peers we gossip with."""
         return len(mesh_of(self._pubsub.router, TOPIC))
+
+    async def _got_to_know(self, peer: str) -> None:
+        await self._remember(peer)
+        await self.whereabouts.ask_around(peer)
 
     async def _remember(self, peer: str) -> None:
         """Keep the address of a peer that speaks Halle with us."""
@@ -225,4 +238,7 @@ def _rates(config: NetworkConfig) -> dict[str, float]:
         "blocks": config.block_requests_per_minute,
         "block-bytes": config.response_bytes_per_minute,
         "syncs": config.syncs_per_minute,
+        "relaying": config.relay_requests_per_minute,
+        "dial-backs": config.dial_backs_per_minute,
+        "introductions": config.introductions_per_minute,
     }

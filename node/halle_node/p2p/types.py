@@ -87,7 +87,7 @@ class NetworkConfig:
     target_peers: int = 8
     max_connections: int = 200
     max_streams_per_peer: int = 64
-    max_frame_bytes: int = 1024
+    max_frame_bytes: int = 2048
     max_envelope_bytes: int = 256 * 1024
     heads_per_minute: int = 12_000
     heads_per_minute_reserve: int = 600
@@ -105,6 +105,21 @@ class NetworkConfig:
     dial_timeout_s: float = 4.0
     health_check_interval_s: float = 10.0
     serve_bitswap: bool = True
+    relays: tuple[str, ...] = ()
+    learn_relays: bool = True
+    relay_service: bool = False
+    relay_reservations: int = 64
+    relay_reservation_s: int = 3600
+    relay_circuits: int = 128
+    relay_circuits_per_peer: int = 32
+    relay_circuit_mb: int = 64
+    relay_circuit_s: int = 3600
+    relay_requests_per_minute: int = 120
+    dial_backs_per_minute: int = 30
+    introductions_per_minute: int = 60
+    peer_exchange: bool = True
+    mdns: bool = False
+    upnp: bool = False
     max_inbox: int = 4096
     max_connections_per_ip: int = 64
     max_syncs_served: int = 4
@@ -124,6 +139,33 @@ class PeerInfo:
     since: int
     rtt: float | None
     score: float
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What peers that dialled one of our addresses found. Units: `at` unix seconds of the newest verdict."""
+
+    addr: str
+    confirmed: int
+    failed: int
+    at: int
+
+
+@dataclass(frozen=True)
+class Reachability:
+    """How this node can be reached.
+
+    Shape: `relays` maps each relay asked to "" when it keeps a place for us, else to why not; `mapping` is the address
+    that the router forwards here, empty without one; `serving` counts (reservations, circuits, bytes carried) as a
+    relay for others, None when it is none.
+    """
+
+    listening: tuple[str, ...]
+    announced: tuple[str, ...]
+    verdicts: tuple[Reached, ...]
+    relays: dict[str, str]
+    mapping: str = ""
+    serving: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 import trio
 from libp2p.peer.id import ID
+from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from multiaddr import Multiaddr
 
-from halle_node.p2p.addresses import check_peer_id, transports
+from halle_node.p2p.addresses import check_peer_id, is_circuit, transports
 from halle_node.p2p.framing import Frames, ended
 from halle_node.p2p.hardening import dial_each
 from halle_node.p2p.limits import PeerLedger
@@ -22,7 +24,11 @@ from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unav
 
 log = logging.getLogger("halle_node.p2p")
 
+UNSUPPORTED = "protocol-unsupported"
+
 Server = Callable[[Frames, str], Awaitable[None]]
+CIRCUIT_AFTER_S = 0.5
+"""How long the direct addresses of a peer are tried before its relay is too, and that before the next."""
 
 
 class Wire:
@@ -34,6 +40,8 @@ class Wire:
         self.ledger = ledger
         self.traffic = traffic
         self.own_id = str(host.get_id())
+        self.dial_circuit: Callable[[str, str], Awaitable[None]] | None = None
+        self.find: Callable[[str], Awaitable[list[str]]] | None = None
         self._dial_locks: WeakValueDictionary[str, trio.Lock] = WeakValueDictionary()
         self._condemned: list[str] = []
         self._ban = trio.Event()
@@ -51,16 +59,41 @@ class Wire:
         if self.ledger.is_banned(peer):
             raise Refused(f"Peer {peer} broke the rules lately.", code="peer-banned", hint="Retry in ten minutes.")
         identity = _id(peer)
-        known = [Multiaddr(addr) for addr in transports(peer, addrs)]
+        known = transports(peer, addrs)
         with trio.move_on_after(self.config.connect_timeout_s):
             # One dial at a time to a peer: each rewrites the addresses that the library knows of it.
             async with self._dial_locks.setdefault(peer, trio.Lock()):
-                try:
-                    await dial_each(self.host, identity, known, each_s=self.config.dial_timeout_s)
-                except Exception as exc:  # one fact, many library errors: nobody answered
-                    raise _unreachable(peer, exc) from exc
+                failures = await self._race(peer, identity, known)
+                if not self.is_connected(peer):
+                    raise _unreachable(peer, failures[-1] if failures else None)
             return
         raise _unreachable(peer, None)
+
+    async def _race(self, peer: str, identity: Any, known: Sequence[str]) -> list[Exception]:
+        """Dial directly and, a little later, through relays, until one way succeeds; return what failed before."""
+        failures: list[Exception] = []
+        direct = [Multiaddr(addr) for addr in known if not is_circuit(addr)]
+        circuits = [addr for addr in known if is_circuit(addr)] if self.dial_circuit else []
+
+        async def attempt(dial: Callable[[], Awaitable[None]], after_s: float = 0) -> None:
+            await trio.sleep(after_s)
+            try:
+                await dial()
+            except Exception as exc:  # one fact, many library errors: nobody answered
+                failures.append(exc)
+            else:
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                attempt, partial(dial_each, self.host, identity, direct, each_s=self.config.dial_timeout_s)
+            )
+            wait_s = CIRCUIT_AFTER_S if direct else 0.0
+            for addr in circuits:
+                assert self.dial_circuit is not None
+                nursery.start_soon(attempt, partial(self.dial_circuit, peer, addr), wait_s)
+                wait_s += CIRCUIT_AFTER_S
+        return failures
 
     async def disconnect(self, peer: str) -> None:
         with trio.move_on_after(2):
@@ -73,34 +106,48 @@ class Wire:
     async def opened(self, peer: str, addrs: Sequence[str], protocol: str) -> AsyncIterator[Frames]:
         """Give frames on a new stream, dialling when needed.
 
-        Raises: Unavailable "peer-unreachable", "peer-gone", "peer-stalled".
+        Raises: Unavailable "peer-unreachable", "protocol-unsupported", "peer-gone", "peer-stalled".
         """
-        stream = await self._stream(peer, addrs, protocol)
+        stream = await self.open_stream(peer, addrs, protocol)
         async with ended(stream):
-            yield self._frames(stream)
+            yield self.frames(stream)
 
-    async def _stream(self, peer: str, addrs: Sequence[str], protocol: str) -> Any:
+    async def open_stream(self, peer: str, addrs: Sequence[str], protocol: str) -> Any:
+        """Return a new stream, which the caller must end. Raises: Unavailable "peer-unreachable"."""
         was_connected = self.is_connected(peer)
-        await self.connect(peer, addrs)
+        await self._reach(peer, addrs)
         try:
             return await self._new_stream(peer, protocol)
-        except Unavailable:
-            if not was_connected:
+        except Unavailable as exc:
+            if not was_connected or exc.code == UNSUPPORTED:
                 raise
         # The connection may be a ghost of a peer that restarted: dial once more.
         await self.disconnect(peer)
         await self.connect(peer, addrs)
         return await self._new_stream(peer, protocol)
 
+    async def _reach(self, peer: str, addrs: Sequence[str]) -> None:
+        """Be connected, if need be at an address that other peers know. Raises: Unavailable "peer-unreachable"."""
+        try:
+            await self.connect(peer, addrs)
+        except Unavailable:
+            found = [addr for addr in (await self.find(peer) if self.find else []) if addr not in addrs]
+            if not found:
+                raise
+            await self.connect(peer, found)
+
     async def _new_stream(self, peer: str, protocol: str) -> Any:
         with trio.move_on_after(self.config.read_timeout_s):
             try:
                 return await self.host.new_stream(_id(peer), [protocol])
             except Exception as exc:  # as in connect
+                if _is_refusal(exc):
+                    raise _unsupported(peer, protocol) from exc
                 raise _unreachable(peer, exc) from exc
         raise _unreachable(peer, None)
 
-    def _frames(self, stream: Any) -> Frames:
+    def frames(self, stream: Any) -> Frames:
+        """Return frames on a stream, with the usual deadline and counted."""
         return Frames(stream, timeout_s=self.config.read_timeout_s, count=self.traffic.count)
 
     def serve(self, protocol: str, server: Server) -> None:
@@ -108,17 +155,21 @@ class Wire:
 
         async def handle(stream: Any) -> None:
             peer = str(stream.muxed_conn.peer_id)
-            try:
-                async with ended(stream):
-                    if self.ledger.is_banned(peer):
-                        raise Refused(f"Peer {peer} is banned.", code="peer-banned")
-                    frames = self._frames(stream)
-                    await server(frames, peer)
-                    await frames.finish()
-            except HalleError as exc:
-                self.refused(peer, exc)
+            await self.answer(stream, peer, lambda frames: server(frames, peer))
 
         self.host.set_stream_handler(protocol, handle)
+
+    async def answer(self, stream: Any, peer: str, serve: Callable[[Frames], Awaitable[None]]) -> None:
+        """Serve one stream and end it; a banned peer's is reset."""
+        try:
+            async with ended(stream):
+                if self.ledger.is_banned(peer):
+                    raise Refused(f"Peer {peer} is banned.", code="peer-banned")
+                frames = self.frames(stream)
+                await serve(frames)
+                await frames.finish()
+        except HalleError as exc:
+            self.refused(peer, exc)
 
     def refused(self, peer: str, error: HalleError) -> None:
         """Count what a peer did wrong; broken rules also cost its score."""
@@ -152,6 +203,16 @@ def _id(peer: str) -> Any:
         return ID.from_base58(check_peer_id(peer))
     except ValueError as exc:
         raise Refused(f"{peer!r} is not a peer id.", code="bad-peer-id", hint="It begins with 12D3Koo.") from exc
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """True when the peer answered that it does not speak the protocol; a negotiation that timed out is none."""
+    cause = error.__cause__
+    return isinstance(cause, MultiselectClientError) and "timed out" not in str(cause)
+
+
+def _unsupported(peer: str, protocol: str) -> Unavailable:
+    return Unavailable(f"Peer {peer} does not speak {protocol}.", code=UNSUPPORTED, hint="Ask another peer.")
 
 
 def _unreachable(peer: str, cause: BaseException | None) -> Unavailable:

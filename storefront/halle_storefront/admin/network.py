@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from halle_protocol.errors import HalleError
+from halle_node.blocks.kubo import KuboStatus
+from halle_node.reachability import Finding, judge
+from halle_protocol.errors import HalleError, Unavailable
 from halle_protocol.keys import to_checksum
 
-from ..failures import describe
+from ..failures import Problem, describe
 from ..forms import read_form, see_other
 from ..i18n import N_, language_of, show_time, translations
 from ..local_pages import admin_page, here
@@ -29,6 +31,7 @@ async def overview(request: web.Request) -> web.Response:
         store_address=to_checksum(node.keys.store_address),
         addrs=network.addrs,
         peers=network.peers(),
+        reach=await reach(node),
         head=node.catalog.current_head(),
         stores=node.index.stores(),
         pins=sorted(node.blocks.pins().items()),
@@ -38,7 +41,19 @@ async def overview(request: web.Request) -> web.Response:
         syncs=[(node.index.store(store), progress) for store, progress in node.index.progress().items()],
         chain_facts=facts,
         chain_problem=problem,
+        kubo=node.kubo.status(),
+        kubo_problems=kubo_problems(node.kubo.status(), lang),
     )
+
+
+def kubo_problems(status: KuboStatus, lang: str) -> list[tuple[str, Problem, int]]:
+    """What does not work with the IPFS daemon. Shape: kind, words, since when."""
+    kinds = (("keep", status.trouble), ("name", status.name_trouble), ("provide", status.provide_trouble))
+    return [
+        (kind, describe(HalleError(found.message, code=found.code, hint=found.hint), lang), found.at)
+        for kind, found in kinds
+        if found is not None
+    ]
 
 
 def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:
@@ -51,6 +66,14 @@ def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:
         (storage.blocks, say(N_("blocks kept"))),
         (size(storage.bytes), say(N_("on disk"))),
     ]
+
+
+async def reach(node: ServedNode) -> Finding | None:
+    """How others reach this node; None while the network is down."""
+    try:
+        return judge(await node.network.reachability())
+    except Unavailable:
+        return None
 
 
 def size(count: int) -> str:

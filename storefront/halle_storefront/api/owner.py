@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from halle_node.reachability import judge
 from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
 
@@ -82,7 +83,12 @@ async def network(node: ServedNode, _: web.Request) -> Any:
         "peers": node.network.peers(),
         "stats": node.network.stats(),
         "syncs": [{"store": store, **to_json(one)} for store, one in node.index.progress().items()],
+        "kubo": node.kubo.status(),
     }
+
+
+async def reachability(node: ServedNode, _: web.Request) -> Any:
+    return judge(await node.network.reachability())
 
 
 async def connect(node: ServedNode, request: web.Request) -> Any:
@@ -145,6 +151,21 @@ async def restore_product(node: ServedNode, request: web.Request) -> Any:
 
 async def publish(node: ServedNode, request: web.Request) -> Any:
     return await node.catalog.publish(replace=(await body_of(request)).get("replace") is True)
+
+
+async def export_site(node: ServedNode, request: web.Request) -> Any:
+    form = await body_of(request)
+    return await node.catalog.export_site(Path(str(form.get("folder", ""))), str(form.get("url") or ""))
+
+
+async def show_site(node: ServedNode, _: web.Request) -> Any:
+    head, name = node.catalog.current_head(), node.naming.current()
+    return {
+        "site": head.head.site if head else None,
+        "name": node.naming.name,
+        "value": name.value if name else None,
+        "sequence": name.sequence if name else None,
+    }
 
 
 async def import_csv(node: ServedNode, request: web.Request) -> Any:
@@ -257,6 +278,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/doctor", doctor),
     ("GET", "/blocks/verify", verify_blocks),
     ("GET", "/network", network),
+    ("GET", "/reachability", reachability),
     ("POST", "/peers", connect),
     ("GET", "/access/{list:block|allow}", access_rules),
     ("POST", "/access/{list:block|allow}", add_access_rule),
@@ -269,6 +291,8 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/products/{handle}/photos", add_photo),
     ("POST", "/products/{handle}/stock", set_stock),
     ("POST", "/publish", publish),
+    ("GET", "/site", show_site),
+    ("POST", "/site/export", export_site),
     ("POST", "/imports", import_csv),
     ("POST", r"/imports/{id:\d{1,9}}/undo", undo_import),
     ("GET", "/search", search),

@@ -1,51 +1,42 @@
-"""Hand out images by CID; nothing else that a stranger published is served from this origin."""
+"""The shop's port as a gateway: pictures for our own pages, and verifiable IPFS content for everybody's tools.
+
+Pages, scripts or anything else that a browser would run are never shown by CID: a block or CAR is downloaded and
+checked by whoever asked for it (IPFS trustless gateway): nothing a stranger published runs in the shop's origin.
+Spec: docs/spec/13-gateway.md.
+"""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from halle_protocol.cid import CID
-from halle_protocol.errors import HalleError
+from . import images, naming, routing, trustless
+from .answers import answering, preflight
+from .budget import VISITORS, Visitors
 
-from ..failures import not_found
-from ..node_access import node_of
-from ..security import PHOTO_MAX_BYTES
-
-SIGNATURES = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"RIFF", "image/webp"),
-)
-IMAGE_HEADERS = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    # An image has nothing to load and nothing to run, whatever its bytes pretend to be.
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Content-Disposition": "inline",
-}
+PREFIXES = ("/ipfs/", "/ipns/", "/routing/v1/")
+"""Where any page of the web may ask: nothing below changes anything, and nothing knows who asks."""
 
 
 def routes() -> list[web.AbstractRouteDef]:
-    return [web.get("/img/{cid}", image)]
+    """What both listeners have."""
+    return [web.get("/img/{cid}", images.image)]
 
 
-async def image(request: web.Request) -> web.Response:
-    """The image under a CID, fetched from its store if need be; its type comes from its bytes, not its publisher."""
-    text = request.match_info["cid"]
-    etag = f'"{text[:128]}"'
-    if request.headers.get("If-None-Match") == etag:
-        return web.Response(status=304, headers={**IMAGE_HEADERS, "ETag": etag})
-    try:
-        data = await node_of(request).index.media(CID.parse(text), max_bytes=PHOTO_MAX_BYTES)
-    except HalleError as exc:
-        raise not_found() from exc
-    mime = image_type(data)
-    if mime is None:
-        raise not_found()
-    return web.Response(body=data, content_type=mime, headers={**IMAGE_HEADERS, "ETag": etag})
+def public_routes() -> list[web.AbstractRouteDef]:
+    """What only the shop's listener has."""
+    return [
+        web.get("/ipfs/{cid}", answering(trustless.content)),
+        web.get("/ipfs/{cid}/{path:.*}", answering(trustless.content)),
+        web.get("/ipns/{name}", answering(naming.record)),
+        web.get("/ipns/{name}/{path:.*}", answering(naming.record)),
+        web.get("/routing/v1/providers/{cid}", answering(routing.providers)),
+        web.get("/routing/v1/peers/{peer}", answering(routing.peers)),
+        web.get("/routing/v1/ipns/{name}", answering(naming.routed_record)),
+        *(web.options(prefix + "{rest:.*}", preflight) for prefix in PREFIXES),
+        web.route("*", "/routing/v1/{rest:.*}", answering(routing.not_offered)),
+    ]
 
 
-def image_type(data: bytes) -> str | None:
-    for signature, mime in SIGNATURES:
-        if data.startswith(signature) and (mime != "image/webp" or data[8:12] == b"WEBP"):
-            return mime
-    return None
+def set_up(app: web.Application) -> None:
+    """Give the app the budgets of its visitors."""
+    app[VISITORS] = Visitors()

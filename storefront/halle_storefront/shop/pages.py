@@ -117,11 +117,13 @@ async def product(request: web.Request) -> web.Response:
         if found is None:
             raise not_found()
         view = product_view(found, dict(request.query), request.path, lang)
+        origin = _origin(request)
+        images = [f"{origin}/img/{media.cid}" for media in view.listing.media[:10]]
         return _render(
             request,
             "shop/product.html",
             view=view,
-            json_ld=json_ld(view, f"{_origin(request)}/{lang}"),
+            json_ld=json_ld(view, f"{origin}/{lang}/p/{view.handle}", images),
             order_link=f"halle://{view.store_hex}/{quote(view.handle)}",
         )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -23,21 +25,20 @@ AVAILABILITY = {
 }
 
 
-def json_ld(view: ProductView, site: str) -> Markup:
-    """The data block of a product, one offer a variant."""
-    url = f"{site}/p/{view.handle}"
+def json_ld(view: ProductView, url: str, images: Sequence[str] = ()) -> Markup:
+    """The data block of a product, one offer a variant; addresses are absolute, or left out."""
     data: dict[str, Any] = {
         "@context": "https://schema.org",
         "@type": "Product",
         "name": view.title,
         "description": plain_text(view.description)[:5000],
         "sku": view.variant.sku,
-        "url": url,
         "offers": [_offer(view, variant, url) for variant in view.listing.variants],
     }
-    if view.listing.media and site.startswith("http"):
-        origin = site.rsplit("/", 1)[0]
-        data["image"] = [f"{origin}/img/{media.cid}" for media in view.listing.media[:10]]
+    if url:
+        data["url"] = url
+    if images:
+        data["image"] = list(images)
     if view.listing.vendor:
         data["brand"] = {"@type": "Brand", "name": view.listing.vendor}
     if view.review_count:
@@ -58,15 +59,17 @@ def inert_json(data: Any) -> Markup:
 
 
 def _offer(view: ProductView, variant: Variant, url: str) -> dict[str, Any]:
-    return {
+    offer: dict[str, Any] = {
         "@type": "Offer",
         "sku": variant.sku,
-        "url": f"{url}?sku={variant.sku}",
         "price": decimal_text(variant.price.amount, exponent(variant.price.currency)),
         "priceCurrency": variant.price.currency,
         "availability": SCHEMA + AVAILABILITY.get(variant.availability, "OutOfStock"),
         "seller": {"@type": "Organization", "name": view.store_name},
     }
+    if url:
+        offer["url"] = f"{url}?sku={quote(variant.sku)}"
+    return offer
 
 
 def decimal_text(amount: int, decimals: int) -> str:

@@ -33,6 +33,7 @@ def test_load_takes_the_home_from_the_environment(tmp_path: Path) -> None:
         ("shop_port = 99999", "config-invalid"),
         ('nonsense = "x"', "setting-unknown"),
         ('password = "x"', "password-in-file"),
+        ('kubo_auth = "bearer:x"', "password-in-file"),
         ("= =", "config-file-unreadable"),
         ("scrypt_n = 3", "config-invalid"),
     ],

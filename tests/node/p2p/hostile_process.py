@@ -28,7 +28,8 @@ from halle_node.p2p.framing import prefix
 from halle_protocol import dagcbor
 from halle_protocol.cid import RAW, cid_of
 
-HALLE = ("/halle/blocks/1", "/halle/message/1", "/halle/sync/1")
+HALLE = ("/halle/blocks/1", "/halle/message/1", "/halle/sync/1", "/halle/peers/1")
+REACHING = ("/libp2p/circuit/relay/0.2.0/hop", "/libp2p/circuit/relay/0.2.0/stop", "/libp2p/autonat/1.0.0")
 OTHERS = ("/meshsub/1.1.0", "/meshsub/1.0.0", "/ipfs/bitswap/1.2.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0")
 TOPIC = "/halle/heads/1"
 
@@ -39,7 +40,7 @@ async def open_stream(host: Any, victim: Any, protocol: str) -> Any:
 
 
 async def garbage(host: Any, victim: Any) -> None:
-    for protocol in (*HALLE, *OTHERS):
+    for protocol in (*HALLE, *REACHING, *OTHERS):
         for junk in (os.urandom(300), encode_varint_prefixed(os.urandom(100)), b"\xff" * 64, b"\x80", b"\x00"):
             stream = await open_stream(host, victim, protocol)
             await stream.write(junk)
@@ -52,12 +53,12 @@ async def stall(host: Any, victim: Any) -> None:
         for protocol in HALLE:
             with suppress(Exception):  # some lanes are full before others
                 stream = await open_stream(host, victim, protocol)
-                await stream.write(prefix(1000) + b"half")
+                await stream.write(prefix(200) + b"half")
     await trio.sleep(3)
 
 
 async def huge_frames(host: Any, victim: Any) -> None:
-    for protocol in HALLE:
+    for protocol in (*HALLE, *REACHING):
         stream = await open_stream(host, victim, protocol)
         await stream.write(prefix(200_000_000) + bytes(100_000))
 

@@ -22,8 +22,9 @@ from halle_node.blocks import BlockStore
 from halle_node.db import open_database
 from halle_node.p2p import Network, NetworkConfig, Verdict
 from halle_protocol import unixfs
-from halle_protocol.cid import CID
+from halle_protocol.cid import CID, RAW, cid_of
 from halle_protocol.errors import ConfigError, HalleError, Refused, RemoteProtocolError, Unavailable
+from halle_protocol.head import Announcement
 from halle_protocol.reconcile import Item, ItemSet
 
 
@@ -61,7 +62,7 @@ class Heads:
 
     async def on_head(self, frame: bytes, from_peer: str) -> None:
         self.keep(frame)
-        say(event="head", frame=frame.decode(), peer=from_peer)
+        say(event="head", frame=frame.decode(errors="replace"), hex=frame.hex(), peer=from_peer)
 
     async def on_message(self, envelope: bytes, from_peer: str) -> None:
         if self.on_message_do == "crash":
@@ -78,7 +79,7 @@ class Heads:
         if identity not in self.processed():
             with self.log.open("a") as file:
                 file.write(identity + "\n")
-        say(event="message", sha256=identity, size=len(envelope), peer=from_peer)
+        say(event="message", hex=envelope[:4096].hex(), sha256=identity, size=len(envelope), peer=from_peer)
 
     def processed(self) -> list[str]:
         return self.log.read_text().split() if self.log.exists() else []
@@ -88,6 +89,23 @@ class Heads:
 
     def head_frames(self, ids: Sequence[bytes]) -> list[bytes]:
         return [self.frames[i] for i in ids if i in self.frames]
+
+
+class SignedHeads(Heads):
+    """Frames are announcements of spec 7, judged as a node judges them."""
+
+    def keep(self, frame: bytes) -> None:
+        head, _ = Announcement.decode(frame).open()
+        identity = head.cid.digest
+        self.frames[identity] = frame
+        self.items.add(Item(head.issued, identity))
+
+    def validate(self, frame: bytes, from_peer: str) -> Verdict:
+        try:
+            Announcement.decode(frame).verify(int(time.time()))
+        except HalleError:
+            return Verdict.REJECT
+        return Verdict.ACCEPT
 
 
 class Commands:
@@ -101,6 +119,13 @@ class Commands:
     async def announce(self, frame: str, store: str = "") -> None:
         self.heads.keep(frame.encode())
         await self.network.announce(frame.encode(), bytes.fromhex(store))
+
+    async def announce_hex(self, frame: str) -> None:
+        self.heads.keep(bytes.fromhex(frame))
+        await self.network.announce(bytes.fromhex(frame))
+
+    async def keep_hex(self, frame: str) -> None:
+        self.heads.keep(bytes.fromhex(frame))
 
     async def gossip_only(self, frame: str) -> None:
         await self.network.announce(frame.encode())
@@ -180,6 +205,18 @@ class Commands:
     async def stats(self) -> dict[str, Any]:
         return vars(self.network.stats())
 
+    async def reachability(self) -> dict[str, Any]:
+        facts = await self.network.reachability()
+        return {**vars(facts), "verdicts": [vars(verdict) for verdict in facts.verdicts]}
+
+    async def put_hex(self, blocks: list[str]) -> list[str]:
+        made = [(cid_of(RAW, bytes.fromhex(block)), bytes.fromhex(block)) for block in blocks]
+        self.store.put_many(made)
+        return [str(cid) for cid, _ in made]
+
+    async def deliver_hex(self, peer: str, addrs: list[str], envelope: str) -> None:
+        await self.network.deliver(peer, addrs, bytes.fromhex(envelope))
+
     async def about(self) -> dict[str, Any]:
         return {"peer_id": self.network.peer_id, "addrs": self.network.addrs}
 
@@ -227,8 +264,9 @@ async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
     if config.pop("debug", False):
         root.setLevel(logging.DEBUG)
     store = BlockStore(directory / "blocks")
-    heads = Heads(directory)
-    settings = NetworkConfig(**{**config, "bootstrap": tuple(config.get("bootstrap", ()))})
+    heads = SignedHeads(directory) if config.pop("signed", False) else Heads(directory)
+    lists = {name: tuple(config.get(name, ())) for name in ("bootstrap", "relays")}
+    settings = NetworkConfig(**{**config, **lists})
     if "remembered_path" in config:
         settings = NetworkConfig(**{**vars(settings), "remembered_path": directory / "peers.json"})
     db = open_database(directory / "rules.db")

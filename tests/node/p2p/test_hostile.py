@@ -60,7 +60,7 @@ async def test_honest_pair_trades_on_while_raw_sockets_attack(peers: Any) -> Non
 
 
 async def test_honest_pair_trades_on_while_peers_break_every_protocol(peers: Any) -> None:
-    a, b = await peers.start_many("a", "b", read_timeout_s=2.0, messages_per_minute=1200)
+    a, b = await peers.start_many("a", "b", read_timeout_s=2.0, messages_per_minute=1200, relay_service=True)
     await a.call("connect", addr=b.addrs[0])
     await a.connected_to(b)
     restarts = (await b.call("stats"))["restarts"]

@@ -359,7 +359,7 @@ def test_page_names_the_defaults_of_the_code() -> None:
 def test_page_names_the_limits_of_the_code() -> None:
     config = NetworkConfig()
     told = {
-        "at most 1,024 bytes": config.max_frame_bytes,
+        "at most 2,048 bytes": config.max_frame_bytes,
         "last 65,536 are remembered": heads_topic.SEEN_FRAMES,
         "accepted in the last 600 seconds": int(heads_topic.SEEN_S),
         "at most 32 times": sync_protocol.MAX_ROUNDS,

@@ -104,6 +104,27 @@ head = Table(
     Column("expires", Integer, nullable=False),
 )
 
+# The store's IPNS record, one row a peer key: its sequence is on the disk before it is on the network.
+name_record = Table(
+    "catalog_name",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+)
+
+# The files of the static shop as they were last made: `source` unchanged means not rendered again.
+site_file = Table(
+    "catalog_site_file",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("source", LargeBinary, nullable=False),
+    Column("cid", LargeBinary, nullable=False),
+    Column("tsize", Integer, nullable=False),
+)
+
 review = Table(
     "catalog_review",
     metadata,
