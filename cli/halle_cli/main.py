@@ -40,6 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("market", "search"),
     "peers": ("market", "peers"),
     "reachability": ("reachability", "reachability"),
+    "block": ("access", "block"),
+    "allow": ("access", "allow"),
     "contracts": ("contracts", "contracts"),
     "chain": ("contracts", "chain"),
 }

@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from types import TracebackType
 
+from sqlalchemy import Connection
+
+from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
 from halle_node.blocks.kubo import Source, make_publisher
 from halle_node.blocks.offer import Offer
@@ -24,6 +27,7 @@ from halle_node.catalog.naming import Naming
 from halle_node.catalog.profile import PaymentForm, RateForm, ShippingForm, ZoneForm
 from halle_node.catalog.report import Published
 from halle_node.catalog.site import SiteRenderer
+from halle_node.chain.bonds import bonded
 from halle_node.chain.chain import Chain
 from halle_node.chain.records import DEFAULT_DEPTHS, Depths
 from halle_node.config import Config, paths
@@ -41,6 +45,7 @@ from halle_protocol import catalog as tree
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, Unavailable
 from halle_protocol.head import Head
+from halle_protocol.keys import to_checksum
 from halle_protocol.money import Money
 from halle_protocol.reconcile import ItemSet
 
@@ -88,6 +93,7 @@ class Node:
         self._lock = HomeLock(config)
         self._closing = AsyncExitStack()
         self._work: asyncio.Task[None] | None = None
+        self._chores: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Node:
         await self.start()
@@ -131,7 +137,8 @@ class Node:
             embedded_folder=where["chain"],
             depths=self._depths(),
         )
-        self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self))
+        self.access = AccessList(self.db, self.clock, own={to_checksum(self.keys.store_address)})
+        self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self), self.access)
         self.catalog = CatalogService(
             self.config, self.db, self.blocks, self.keys, self.clock, renderer=self._site_renderer
         )
@@ -149,6 +156,8 @@ class Node:
             own_store=self.keys.store_address,
             verify_review=ReviewJudge(self.db, self.chain),
             grant_judge=self.chain.accounts,
+            access=self.access,
+            bonded=self._bonded,
         )
         self._closing.push_async_callback(self.index.close)
         self.offer = Offer(self.blocks, self._offered_roots)
@@ -157,6 +166,8 @@ class Node:
         )
         # A store that has news is up again, perhaps at another address: what waits for it goes out now.
         self.index.subscribe(self.messages.hasten)
+        self.messages.use_gate(self._is_welcome)
+        self.access.subscribe(self._access_changed)
         self.trade = TradeService(
             self.config,
             self.db,
@@ -186,6 +197,8 @@ class Node:
             self._work.cancel()
             await asyncio.wait({self._work})
             self._work = None
+        if self._chores:
+            await asyncio.wait(self._chores)
         await self._closing.aclose()
 
     async def failed(self) -> None:
@@ -241,6 +254,22 @@ class Node:
             return self.keys.store_private
         raise Refused(f"This node has no key for 0x{address.hex()}.", code="key-unknown")
 
+    def _bonded(self, connection: Connection) -> set[bytes]:
+        try:
+            tokens = dict(self.chain.contracts.tokens.values())
+        except HalleError:
+            return set()  # the chain has not answered yet: asked again with the next look at ties
+        return bonded(connection, tokens)
+
+    def _is_welcome(self, sender: bytes, thread: bytes) -> bool:
+        """A blocked store is heard only about the orders that it already has with us."""
+        return not self.access.blocks_store(sender) or self.trade.has_thread(thread)
+
+    def _access_changed(self) -> None:
+        self.network.apply_access()
+        self._chores.add(task := asyncio.create_task(self.index.apply_access(), name="access"))
+        task.add_done_callback(self._chores.discard)
+
     def _kubo_source(self) -> Source:
         def head() -> Head | None:
             published = self.catalog.current_head()
@@ -283,7 +312,7 @@ class Node:
 
     async def _announce(self, frame: bytes) -> None:
         try:
-            await self.network.announce(frame)
+            await self.network.announce(frame, self.keys.store_address)
         except Unavailable as error:
             log.info("the head is announced when the network is back: %s", error)
 

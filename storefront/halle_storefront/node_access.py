@@ -11,6 +11,7 @@ from aiohttp import web
 from .security import Doorkeeper
 
 if TYPE_CHECKING:
+    from halle_node.access import AccessList
     from halle_node.blocks import BlockStore
     from halle_node.blocks.kubo import KuboPublisher
     from halle_node.blocks.offer import Offer
@@ -39,6 +40,7 @@ class ServedNode(Protocol):
     chain: Chain
     catalog: CatalogService
     index: IndexService
+    access: AccessList
     trade: TradeService
     clock: Callable[[], int]
 

@@ -168,6 +168,9 @@ NOTICES = {
     "import-undone": N_("The import was undone."),
     "photo-added": N_("Photos added."),
     "connected": N_("Connected."),
+    "blocked": N_("Blocked. You can take it back below."),
+    "allowed": N_("Always served from now on. You can take it back below."),
+    "rule-removed": N_("The rule was taken back."),
     "synced": N_("Caught up with this peer."),
     "added": N_("Added to your cart."),
     "cart-changed": N_("Cart changed."),
@@ -299,6 +302,10 @@ def badge(table: dict[str, Badge], status: str) -> Badge:
     return table.get(key) or table.get(key.replace("-", "_")) or Badge("plain", "info", key or "–")
 
 
+ACCESS_KINDS = {"peer": N_("peer"), "store": N_("shop"), "net": N_("address")}
+"""What a rule of the operator is about."""
+
+
 class Words:
     """The badges by their short names, for templates."""
 
@@ -349,6 +356,10 @@ class Words:
     @staticmethod
     def certificate(value: str) -> Badge:
         return badge(CERTIFICATE, value)
+
+    @staticmethod
+    def access_kind(value: str) -> str:
+        return ACCESS_KINDS.get(value, value)
 
 
 def notice(code: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import gateway, ipfs, market, protocol, shop, site
+from bench import gateway, gossip, ipfs, market, protocol, shop, site
 from bench.figure import Figure
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "ipfs": ipfs.figures,
     "site": site.figures,
     "gateway": gateway.figures,
+    "gossip": gossip.figures,
 }
 
 

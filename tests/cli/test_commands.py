@@ -240,3 +240,14 @@ def test_commands_survive_a_terminal_without_our_letters(shell: Halle, home: Pat
     told = shell("--home", home, "doctor", env={"PYTHONIOENCODING": "ascii"})
     assert told.status == 0
     assert "?" in told.out
+
+
+def test_block_and_allow_lists_are_kept_and_taken_back(halle: Halle) -> None:
+    assert halle("block", "list").err.startswith("The list is empty.")
+    made = halle("block", "add", "203.0.113.9/24", "--note", "spam", "--json").json
+    assert (made["subject"], made["kind"], made["allows"]) == ("203.0.113.0/24", "net", False)
+    assert [rule["note"] for rule in halle("block", "list", "--json").json] == ["spam"]
+    assert halle("allow", "list", "--json").json == []
+    assert "halle block add 203.0.113.0/24" in halle("block", "remove", "203.0.113.0/24").err
+    assert halle("block", "remove", "203.0.113.0/24").code == "access-unknown"
+    assert halle("allow", "add", "nobody").code == "access-subject"

@@ -157,3 +157,53 @@ def test_reconcile_refuses_a_message_limit(limit: int) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         initiate(ItemSet(), max_message_bytes=limit)
     assert caught.value.code == "sync-limit"
+
+
+MILLION = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def million() -> ItemSet:
+    return ItemSet(items(MILLION + 1000))
+
+
+def without_newest(all_items: ItemSet, count: int) -> ItemSet:
+    """A node that was away while the newest came."""
+    fewer = all_items.copy()
+    for item in items(MILLION + 1000)[-count:]:
+        fewer.discard(item)
+    return fewer
+
+
+def test_million_heads_in_step_cost_one_round(million: ItemSet) -> None:
+    exchange = Exchange(million, million.copy())
+    print(f"1M in step: {exchange.rounds} round, {exchange.bytes} bytes")
+    assert (exchange.rounds, exchange.have, exchange.need) == (1, set(), set())
+    assert exchange.bytes <= 1024
+
+
+@pytest.mark.timeout(240)
+def test_thousand_newest_of_a_million_are_found_in_few_bytes(million: ItemSet) -> None:
+    behind = without_newest(million, 1000)
+    asks, is_asked = Exchange(behind, million), Exchange(million, behind)
+    of_ids = 1000 * 32
+    print(
+        f"1M, 1,000 newest missing: asker {asks.rounds} rounds, {asks.bytes} bytes, {of_ids} of them ids; "
+        f"answerer {is_asked.rounds} rounds, {is_asked.bytes} bytes"
+    )
+    assert len(asks.need) == len(is_asked.have) == 1000
+    assert max(asks.rounds, is_asked.rounds) <= 5
+    assert asks.bytes - of_ids <= 30_000
+    assert is_asked.bytes <= 30_000
+
+
+def test_dearest_message_is_answered_within_the_limit(million: ItemSet) -> None:
+    """As many fingerprints as fit in one message, all of them false: each is split, and the answer still fits."""
+    chance = random.Random(1)
+    bounds = sorted({chance.randrange(1_700_000_000, 1_703_000_000) for _ in range(2000)})
+    message, before = bytearray((0x61,)), 0
+    for bound in bounds:
+        message += reconcile._varint(bound - before + 1) + b"\0\1" + bytes(16)
+        before = bound
+    answer = respond(million, bytes(message))
+    assert len(answer) <= 65_536

@@ -203,11 +203,12 @@ def test_reconcile_exchanges_the_messages_of_a_valid_vector(case: Case) -> None:
     ours, theirs = sync_items(*case["ours"]), sync_items(*case["theirs"])
     assert ours.fingerprint().hex() == case["fingerprint"]
     messages, have, need = [], set(), set()
-    message: bytes | None = reconcile.initiate(ours)
+    limit = {"max_message_bytes": case["max_message_bytes"]}
+    message: bytes | None = reconcile.initiate(ours, **limit)
     while message is not None:
-        answer = reconcile.respond(theirs, message)
+        answer = reconcile.respond(theirs, message, **limit)
         messages += [message.hex(), answer.hex()]
-        message, more_have, more_need = reconcile.absorb(ours, answer)
+        message, more_have, more_need = reconcile.absorb(ours, answer, **limit)
         have.update(item.hex() for item in more_have)
         need.update(item.hex() for item in more_need)
     assert messages == case["messages"]

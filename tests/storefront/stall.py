@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
 from halle_node.blocks.kubo import KuboStatus
 from halle_node.blocks.offer import Offer
@@ -31,6 +32,7 @@ from halle_node.catalog.naming import Naming
 from halle_node.chain.chain import ChainSummary, TokenBalance, Wallet
 from halle_node.config import Config
 from halle_node.db import open_database
+from halle_node.index.sync import SyncProgress
 from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, SearchPage, StoreView
 from halle_node.keys import Keys
 from halle_node.p2p.types import NetworkStats, PeerInfo, Reachability, Reached
@@ -212,6 +214,10 @@ class Shelf:
 
     def listing(self, store: bytes, handle: str) -> ListingView | None:
         return self._listings().get(handle) if store == self.stall.keys.store_address else None
+
+    def progress(self) -> dict[bytes, SyncProgress]:
+        """The other shop is being fetched."""
+        return {bytes.fromhex(OTHER_STORE[2:]): SyncProgress(400, 1_000)}
 
     def stores(self) -> list[StoreView]:
         found = self.store(self.stall.keys.store_address)
@@ -402,6 +408,7 @@ class Stall:
     clock: Any = time.time
     chain: Any = field(default_factory=ChainEnd)
     index: Any = None
+    access: Any = None
 
     async def close(self) -> None:
         await self.catalog.close()
@@ -418,6 +425,7 @@ def make_stall(home: Path) -> Stall:
     offer = Offer(blocks, lambda: blocks.pins().values())
     stall = Stall(config, keys, blocks, catalog, db, offer, Naming(db, keys.peer_private, lambda: NOW))
     stall.index = Shelf(stall)
+    stall.access = AccessList(stall.db, lambda: NOW)
     return stall
 
 

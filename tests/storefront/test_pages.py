@@ -238,3 +238,20 @@ def test_a_cached_page_grows_old() -> None:
 def test_the_style_sheet_and_scripts_stay_small() -> None:
     assert len(ASSETS["halle.css"].gzipped) <= 12 * 1024
     assert sum(len(asset.gzipped) for name, asset in ASSETS.items() if name.endswith(".js")) <= 35 * 1024
+
+
+async def test_a_peer_is_blocked_and_taken_back_and_undone(faces: Faces) -> None:
+    path, subject = "/fr/admin/network", "203.0.113.0/24"
+    status, _, where = await faces.post(f"{path}/rules", subject=subject, list="block", note="Trop de bruit")
+    assert (status, where) == (303, f"{path}?done=blocked#rules")
+    _, page = await faces.get(path, "local")
+    assert subject in page
+    assert "Trop de bruit" in page
+    assert "400 sur 1" in page  # a sync under way
+    status, _, where = await faces.post(f"{path}/rules/remove", subject=subject, list="block")
+    assert status == 303
+    _, page = await faces.get(where.split("#")[0], "local")
+    assert 'value="203.0.113.0/24"' in page  # the undo
+    assert faces.stall.access.listing() == []
+    status, page, _ = await faces.post(f"{path}/rules", subject="nonsense", list="block")
+    assert status in (400, 409, 422)

@@ -606,23 +606,26 @@ def sync_items(start: int, end: int) -> list[reconcile.Item]:
 
 
 def reconcile_valid() -> Iterator[Case]:
-    for name, mine, theirs in (
-        ("both empty", (0, 0), (0, 0)),
-        ("we have none", (0, 0), (0, 40)),
-        ("they have none", (0, 40), (0, 0)),
-        ("equal", (0, 500), (0, 500)),
-        ("newest differ", (0, 480), (0, 500)),
-        ("overlap", (0, 300), (40, 330)),
+    full = reconcile.MAX_MESSAGE_BYTES
+    for name, mine, theirs, limit in (
+        ("both empty", (0, 0), (0, 0), full),
+        ("we have none", (0, 0), (0, 40), full),
+        ("they have none", (0, 40), (0, 0), full),
+        ("equal", (0, 500), (0, 500), full),
+        ("newest differ", (0, 480), (0, 500), full),
+        ("overlap", (0, 300), (40, 330), full),
+        ("nothing in common, messages of 4,096 bytes at most", (0, 160), (160, 320), reconcile.MIN_MESSAGE_BYTES),
+        ("they have more than one message holds", (0, 0), (0, 160), reconcile.MIN_MESSAGE_BYTES),
     ):
         a, b = reconcile.ItemSet(sync_items(*mine)), reconcile.ItemSet(sync_items(*theirs))
         messages: list[str] = []
         have: set[bytes] = set()
         need: set[bytes] = set()
-        message: bytes | None = reconcile.initiate(a)
+        message: bytes | None = reconcile.initiate(a, max_message_bytes=limit)
         while message is not None:
-            answer = reconcile.respond(b, message)
+            answer = reconcile.respond(b, message, max_message_bytes=limit)
             messages += [message.hex(), answer.hex()]
-            message, more_have, more_need = reconcile.absorb(a, answer)
+            message, more_have, more_need = reconcile.absorb(a, answer, max_message_bytes=limit)
             have.update(more_have)
             need.update(more_need)
         yield {
@@ -630,6 +633,7 @@ def reconcile_valid() -> Iterator[Case]:
             "items": "i-th: timestamp 1700000000 + floor(i/3), id sha2-256 of 'item <i>'",
             "ours": list(mine),
             "theirs": list(theirs),
+            "max_message_bytes": limit,
             "fingerprint": a.fingerprint().hex(),
             "messages": messages,
             "have": sorted(item.hex() for item in have),

@@ -56,3 +56,6 @@ def peers(home: Path | None, /, address: str | None, as_json: bool) -> None:
         ((p["peer_id"], p["addr"], p["direction"], f"{p['score']:.1f}") for p in network["peers"]),
         empty="Connected to nobody. → halle peers --connect /ip4/…/p2p/…",
     )
+    for sync in network["syncs"]:
+        how_far = f"{sync['done']:,} of {sync['total']:,} documents" if sync["total"] else "reading the catalogue"
+        out.print(f"fetching {sync['store']}: {how_far}", highlight=False)

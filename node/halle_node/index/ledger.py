@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from halle_protocol.grant import Grant
 from halle_protocol.head import Announcement, Head
 from halle_protocol.reconcile import Item, ItemSet
+
+MAX_LIES = 10_000
 
 
 class Standing(Enum):
@@ -46,6 +48,25 @@ class Ledger:
         self._entries: dict[bytes, Entry] = {}
         self._store_of: dict[bytes, bytes] = {}
         self._items = ItemSet()
+        self._lies: OrderedDict[tuple[bytes, int], None] = OrderedDict()
+        self._let_in: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+
+    def note_lie(self, store: bytes, seq: int) -> bool:
+        """Note that a store told two stories of one seq; False when that was known. One proof is enough."""
+        with self._lock:
+            is_new = (store, seq) not in self._lies
+            self._lies[store, seq] = None
+            if len(self._lies) > MAX_LIES:
+                self._lies.popitem(last=False)
+            return is_new
+
+    def note_let_in(self, head: Head) -> Standing:
+        """Note a new head that was let in and is not stored yet; tell when another one of its seq was before it."""
+        with self._lock:
+            before = self._let_in.setdefault((head.store, head.seq), head.digest())
+            if len(self._let_in) > MAX_LIES:
+                self._let_in.popitem(last=False)
+            return Standing.NEW if before == head.digest() else Standing.EQUIVOCATES
 
     def load(self, frames: Iterable[bytes], now: int) -> None:
         """Take in the heads that were kept; verified when they were stored."""
@@ -147,51 +168,3 @@ def _compare(known: Entry | None, head: Head) -> Standing:
     if head.seq < known.seq:
         return Standing.OLD
     return Standing.KNOWN if head.digest() == known.digest else Standing.EQUIVOCATES
-
-
-class TokenBucket:
-    """How much is let through: `rate` a second, and `burst` at once."""
-
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
-
-    def __init__(self, rate: float, burst: float, at: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._at = at
-
-    def take(self, at: float) -> bool:
-        """True when one more may pass."""
-        self._tokens = min(self._burst, self._tokens + max(at - self._at, 0.0) * self._rate)
-        self._at = max(at, self._at)
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
-class Admission:
-    """Who may take room: stores known here always, strangers within a budget they share."""
-
-    STORE_RATE, STORE_BURST = 0.2, 20.0
-    STRANGER_RATE, STRANGER_BURST = 200.0, 5_000.0
-    MAX_BUCKETS = 20_000
-
-    def __init__(self, monotonic: Callable[[], float], max_strangers: int) -> None:
-        self._lock = threading.Lock()
-        self._monotonic = monotonic
-        self._max_strangers = max_strangers
-        self._buckets: OrderedDict[bytes, TokenBucket] = OrderedDict()
-        self._strangers = TokenBucket(self.STRANGER_RATE, self.STRANGER_BURST, monotonic())
-
-    def admit(self, store: bytes, *, known: bool, population: int) -> bool:
-        """True when a head of `store` may be worked on now."""
-        with self._lock:
-            at = self._monotonic()
-            if not known and (population >= self._max_strangers or not self._strangers.take(at)):
-                return False
-            bucket = self._buckets.pop(store, None) or TokenBucket(self.STORE_RATE, self.STORE_BURST, at)
-            self._buckets[store] = bucket
-            if len(self._buckets) > self.MAX_BUCKETS:
-                self._buckets.popitem(last=False)
-            return bucket.take(at)

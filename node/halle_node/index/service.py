@@ -14,7 +14,8 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -24,11 +25,13 @@ from halle_node.config import Config, paths
 from halle_node.db import Database
 from halle_node.db.schema import index as tables
 from halle_node.index import reading, writing
+from halle_node.index.admission import FIRST, Admission, Lane, Lanes, ties
 from halle_node.index.contract_stores import ContractStores, GrantJudge
-from halle_node.index.ledger import Admission, Ledger, Standing
+from halle_node.index.ledger import Ledger, Standing
+from halle_node.index.queue import SyncQueue
 from halle_node.index.reading import Shelf
 from halle_node.index.search import FACETS, Found, IndexBroken, SearchIndex
-from halle_node.index.sync import Fetcher, StoreSync
+from halle_node.index.sync import Fetcher, StoreSync, SyncProgress
 from halle_node.index.views import Facet, ListingView, ReviewView, SearchPage, StoreView
 from halle_node.p2p.types import Verdict
 from halle_protocol.cid import CID
@@ -42,15 +45,35 @@ log = logging.getLogger(__name__)
 
 COMMIT_EVERY_S = 0.5
 RETRY_EVERY_S = 30.0
-SYNCS_AT_ONCE = 6
 SEARCH_BATCH = 2_000
-MAX_WAITING = 10_000
+MAX_UNFINISHED = 10_000
 STEMMED_CHARS = 240
 MAX_LIMIT = 200
 MAX_SHOWN = 20_000
 MAX_MEDIA_BYTES = 8 << 20
 MAX_OFFSET = 10_000
 VerifyReview = Callable[[Review, bytes], bool]
+
+
+class StoreAccess(Protocol):
+    """What the operator decided about stores. `blocks_store` is asked from any thread."""
+
+    def blocks_store(self, store: bytes) -> bool: ...
+
+    def blocked_stores(self) -> set[bytes]: ...
+
+    def allowed_stores(self) -> set[bytes]: ...
+
+
+class _NoRules:
+    def blocks_store(self, store: bytes) -> bool:
+        return False
+
+    def blocked_stores(self) -> set[bytes]:
+        return set()
+
+    def allowed_stores(self) -> set[bytes]:
+        return set()
 
 
 class IndexService:
@@ -68,6 +91,8 @@ class IndexService:
         verify_review: VerifyReview | None = None,
         grant_judge: GrantJudge | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        access: StoreAccess | None = None,
+        bonded: Callable[[Connection], set[bytes]] = lambda connection: set(),
     ) -> None:
         self._config = config
         self._db = db
@@ -77,12 +102,14 @@ class IndexService:
         self._ledger = Ledger()
         self._contract_stores = ContractStores(grant_judge)
         self._admission = Admission(monotonic, config.unknown_stores)
-        self._trusted: set[bytes] = {own_store} - {b""}
+        self._access = access or _NoRules()
+        self._bonded = bonded
+        self._lanes = Lanes()
         self._sync = StoreSync(
             db,
             blocks,
             fetcher,
-            is_trusted=self._trusted.__contains__,
+            is_trusted=self._lanes.goes_first,
             max_listings=config.unknown_listings,
             min_grant_sequence=self._ledger.min_grant_sequence,
         )
@@ -90,8 +117,7 @@ class IndexService:
         self._search = SearchIndex(paths(config)["search"], config.index_heap_mb)
         self._searching = asyncio.Lock()
         self._subscribers: list[Callable[[bytes], None]] = []
-        self._waiting: dict[bytes, None] = {}
-        self._due = asyncio.Event()
+        self._queue = SyncQueue(self._lanes.goes_first)
         self._shown: OrderedDict[CID, bytes] = OrderedDict()
         self._load()
 
@@ -100,15 +126,20 @@ class IndexService:
     def _load(self) -> None:
         frames = self._db.read(lambda connection: connection.execute(select(tables.head.c.frame)).scalars().all())
         self._ledger.load(frames, self._clock())
-        followed = self._db.read(lambda connection: connection.execute(select(tables.follow.c.store)).scalars().all())
-        self._trusted.update(followed)
+        self._renew_lanes(self._db.read(self._ties))
         self._open_search()
+
+    def _ties(self, connection: Connection) -> dict[str, set[bytes]]:
+        return {**ties(connection), "bonded": self._bonded(connection)}
+
+    def _renew_lanes(self, found: dict[str, set[bytes]]) -> None:
+        """Learn who has a lane of their own: our own store and what the operator allowed count as followed."""
+        own = {self.own_store} - {b""}
+        self._lanes.renew(**{**found, "followed": found["followed"] | own | self._access.allowed_stores()})
 
     async def run(self) -> None:
         """Fetch, index and retry until cancelled."""
-        await self.commit_search()
-        for store in await self._db.read_async(_unfinished):
-            self._enqueue(store)
+        await self.apply_access()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sync_forever(tasks))
             tasks.create_task(self._commit_forever())
@@ -134,27 +165,23 @@ class IndexService:
         self._db.write_blocking(writing.mark_all_unsearchable)
 
     async def _sync_forever(self, tasks: asyncio.TaskGroup) -> None:
-        gate = asyncio.Semaphore(SYNCS_AT_ONCE)
         while True:
-            await self._due.wait()
-            self._due.clear()
-            while self._waiting:
-                store = next(iter(self._waiting))
-                del self._waiting[store]
-                await gate.acquire()
-                tasks.create_task(self._sync_one(store, gate))
+            store = await self._queue.next()
+            tasks.create_task(self._sync_one(store))
 
-    async def _sync_one(self, store: bytes, gate: asyncio.Semaphore) -> None:
+    async def _sync_one(self, store: bytes) -> None:
         try:
             if await self._sync.bring_in(store):
                 for callback in self._subscribers:
                     callback(store)
         except HalleError as exc:
-            log.info("Store 0x%s is not in yet: %s", store.hex(), exc.code)
+            # Of strangers there may be any number.
+            level = logging.INFO if self._lanes.goes_first(store) else logging.DEBUG
+            log.log(level, "Store 0x%s is not in yet: %s", store.hex(), exc.code)
         except Exception:  # the task's top: one store must not end the syncs of all others
             log.warning("A sync failed.", exc_info=True)
         finally:
-            gate.release()
+            self._queue.done(store)
 
     async def _commit_forever(self) -> None:
         while True:
@@ -168,13 +195,13 @@ class IndexService:
         while True:
             await asyncio.sleep(RETRY_EVERY_S)
             self._ledger.drop_expired(self._clock())
+            self._renew_lanes(await self._db.read_async(self._ties))
             for store in await self._db.read_async(_unfinished):
                 self._enqueue(store)
 
     def _enqueue(self, store: bytes) -> None:
-        if len(self._waiting) < MAX_WAITING:
-            self._waiting[store] = None
-            self._due.set()
+        if not self._access.blocks_store(store):
+            self._queue.put(store)
 
     def subscribe(self, callback: Callable[[bytes], None]) -> None:
         """Call `callback(store)` when a store's newest documents are in."""
@@ -198,17 +225,26 @@ class IndexService:
         now = self._clock()
         if head.expires < now or head.issued > now + 600:
             return Verdict.IGNORE  # a clock may be wrong, ours too
-        known = head.store in self._trusted or self._ledger.knows(head.store)
-        admitted = self._admission.admit(head.store, known=known, population=len(self._ledger))
-        if admitted and not confirmed:
+        if self._access.blocks_store(head.store):
+            return Verdict.IGNORE
+        lane = self._lanes.of(head.store) or (Lane.KNOWN if self._ledger.knows(head.store) else Lane.STRANGER)
+        if not self._admission.admit(head.store, lane, population=len(self._ledger)):
+            return Verdict.IGNORE
+        if not confirmed:
             self._contract_stores.ask_later(frame, from_peer)  # a chain cannot be waited for here
-        return Verdict.ACCEPT if admitted and confirmed else Verdict.IGNORE
+            return Verdict.IGNORE
+        if standing is Standing.NEW:
+            standing = self._ledger.note_let_in(head)
+        if standing is Standing.EQUIVOCATES and not self._ledger.note_lie(head.store, head.seq):
+            return Verdict.IGNORE  # one proof is enough, and everybody has it
+        return Verdict.ACCEPT_FIRST if lane in FIRST else Verdict.ACCEPT
 
     async def on_head(self, frame: bytes, from_peer: str) -> None:
         """Keep a head and have its documents fetched in the background."""
         with contextlib.suppress(ProtocolError), self._contract_stores.keeping(frame, from_peer):
-            if await self._take_head(frame, from_peer) is Standing.NEW:
-                self._enqueue(Announcement.decode(frame).open()[0].store)
+            store = Announcement.decode(frame).open()[0].store
+            if not self._access.blocks_store(store) and await self._take_head(frame, from_peer) is Standing.NEW:
+                self._enqueue(store)
 
     def head_items(self) -> ItemSet:
         """The set of heads here, to be compared with another node's."""
@@ -238,13 +274,13 @@ class IndexService:
             await self._db.write(
                 lambda connection: writing.write_head(connection, head, frame, from_peer, self._clock())
             )
-            self._accept(head, grant)
-        elif standing is Standing.EQUIVOCATES:
+            standing = self._accept(head, grant)
+        if standing is Standing.EQUIVOCATES:
             await self._db.write(lambda connection: writing.write_equivocation(connection, head, frame, self._clock()))
         return standing
 
-    def _accept(self, head: Head, grant: Grant | None) -> None:
-        self._ledger.accept(head, grant)
+    def _accept(self, head: Head, grant: Grant | None) -> Standing:
+        return self._ledger.accept(head, grant)
 
     # --- search
 
@@ -339,12 +375,15 @@ class IndexService:
         if followed is not None:
             wanted.append(tables.follow.c.since.is_not(None) if followed else tables.follow.c.since.is_(None))
         size = max(1, min(limit, 500))
+        wanted.append(tables.head.c.store.not_in(list(self._access.blocked_stores())))
         return self._db.read(
             lambda connection: reading.stores(connection, self.own_store, wanted, max(offset, 0), size)
         )
 
     def store(self, store: bytes) -> StoreView | None:
         """One store; None when no head of it is known here."""
+        if self._access.blocks_store(store):
+            return None
         wanted = [tables.head.c.store == store]
         found = self._db.read(lambda connection: reading.stores(connection, self.own_store, wanted, 0, 1))
         return found[0] if found else None
@@ -391,7 +430,7 @@ class IndexService:
         listings = self._db.read(
             lambda connection: connection.execute(select(func.count()).select_from(tables.listing)).scalar_one()
         )
-        return {"stores": len(self._ledger), "listings": listings, "waiting": len(self._waiting)}
+        return {"stores": len(self._ledger), "listings": listings, "waiting": len(self._queue)}
 
     # --- follows and reviews
 
@@ -405,7 +444,7 @@ class IndexService:
             connection.execute(update(tables.head).where(tables.head.c.store == store).values(indexed_root=None))
 
         await self._db.write(note)
-        self._trusted.add(store)
+        self._renew_lanes(await self._db.read_async(self._ties))
         self._enqueue(store)
 
     async def unfollow(self, store: bytes) -> None:
@@ -413,8 +452,21 @@ class IndexService:
         await self._db.write(
             lambda connection: connection.execute(delete(tables.follow).where(tables.follow.c.store == store)).rowcount
         )
-        if store != self.own_store:
-            self._trusted.discard(store)
+        self._renew_lanes(await self._db.read_async(self._ties))
+
+    async def apply_access(self) -> None:
+        """Take what the operator blocked out of the market, and bring back what is blocked no more."""
+        self._renew_lanes(await self._db.read_async(self._ties))
+        blocked = self._access.blocked_stores()
+        for store in blocked:
+            await self._db.write(partial(writing.hide_store, store))
+        for store in await self._db.read_async(_unfinished):
+            self._enqueue(store)
+        await self.commit_search()
+
+    def progress(self) -> dict[bytes, SyncProgress]:
+        """How far the syncs under way are."""
+        return self._sync.progress()
 
     def use_review_judge(self, verify_review: VerifyReview) -> None:
         """Ask this about each review: did its author buy, and is the order closed?"""
@@ -451,9 +503,15 @@ def _note_verified(connection: Connection, good: Sequence[tuple[bytes, str]]) ->
 
 
 def _unfinished(connection: Connection) -> list[bytes]:
-    head = tables.head
-    query = select(head.c.store).where(head.c.indexed_root.is_(None) | (head.c.indexed_root != head.c.root))
-    return list(connection.execute(query.limit(MAX_WAITING)).scalars())
+    """Stores whose newest catalog is not all in, followed ones first: there may be more strangers than are taken."""
+    head, follow = tables.head, tables.follow
+    query = (
+        select(head.c.store)
+        .select_from(head.outerjoin(follow, follow.c.store == head.c.store))
+        .where(head.c.indexed_root.is_(None) | (head.c.indexed_root != head.c.root))
+        .order_by(follow.c.since.is_(None))
+    )
+    return list(connection.execute(query.limit(MAX_UNFINISHED)).scalars())
 
 
 def _searchable_count(connection: Connection) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,13 +25,16 @@ from halle_protocol.catalog import Diff, walk_changes
 from halle_protocol.cid import CID
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.head import Announcement
-from halle_protocol.unixfs import links, read_file
+from halle_protocol.unixfs import MAX_TREE_DEPTH, links, read_file
 
 Fetcher = Callable[[str, list[str], list[CID]], Awaitable[dict[CID, bytes]]]
 
 FETCH_CIDS = 200
 WRITE_DOCUMENTS = 400
 MIN_CHUNK_BYTES = 4_096
+ABSENT_AFTER = 3
+ABSENT_S = 30.0
+MAX_ABSENT = 4_096
 # What a store says of itself comes before what it sells.
 FIRST = ("profile/", "shipping/", "policy/", "review/")
 
@@ -45,6 +49,14 @@ class Target:
     indexed_root: CID | None
     sources: tuple[tuple[str, tuple[str, ...]], ...]
     room: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """How far one store's sync is, in documents; `total` is 0 until its catalog has been read."""
+
+    done: int
+    total: int
 
 
 class StoreSync:
@@ -67,8 +79,14 @@ class StoreSync:
         self._max_listings = max_listings
         self._min_grant_sequence = min_grant_sequence
         self._busy: dict[bytes, asyncio.Lock] = {}
+        self._progress: dict[bytes, SyncProgress] = {}
+        self._absent: dict[str, tuple[int, float]] = {}
         # Checking documents is all computing: several threads at it would only pass the interpreter's lock around.
         self._checking = asyncio.Lock()
+
+    def progress(self) -> dict[bytes, SyncProgress]:
+        """The syncs under way."""
+        return dict(self._progress)
 
     async def bring_in(self, store: bytes) -> bool:
         """True when every document of the store's newest head is in; True at once when it was.
@@ -76,14 +94,23 @@ class StoreSync:
         Raises: Unavailable("block-missing"…) when nobody had the blocks, RemoteProtocolError("catalog-…").
         """
         lock = self._busy.setdefault(store, asyncio.Lock())
-        async with lock:
-            while True:
-                target = self._db.read(lambda connection: self._target(connection, store))
-                if target is None:
-                    return False
-                if target.root == target.indexed_root:
-                    return True
-                await self._advance(target)
+        try:
+            async with lock:
+                return await self._bring_in(store)
+        finally:
+            if not lock.locked():
+                self._busy.pop(store, None)
+                self._progress.pop(store, None)
+
+    async def _bring_in(self, store: bytes) -> bool:
+        while True:
+            target = self._db.read(lambda connection: self._target(connection, store))
+            if target is None:
+                return False
+            if target.root == target.indexed_root:
+                return True
+            self._progress[store] = SyncProgress(0, 0)
+            await self._advance(target)
 
     async def bring_file(self, store: bytes, root: CID, max_bytes: int) -> bytes:
         """A file of a store: read from here, else fetched level by level from where its documents came from.
@@ -97,12 +124,15 @@ class StoreSync:
         return await asyncio.to_thread(read_file, root, self._blocks.get, max_bytes=max_bytes)
 
     async def _fetch_file(self, target: Target, root: CID, max_bytes: int) -> None:
-        level, size = [root], 0
+        level, size, depth = [root], 0, 0
         while level:
+            depth += 1
+            if depth > MAX_TREE_DEPTH:
+                raise RemoteProtocolError("The file is nested too deep.", code="unixfs-too-deep")
             await self._need(target, level)
             blocks = await asyncio.to_thread(lambda cids: [(cid, self._blocks.get(cid)) for cid in cids], level)
             size += sum(len(block) for _, block in blocks)
-            level = [child for cid, block in blocks for child in links(cid, block)]
+            level = list(dict.fromkeys(child for cid, block in blocks for child in links(cid, block)))
             if size > max_bytes or len(level) * MIN_CHUNK_BYTES > max_bytes:
                 raise Refused("The file is too large.", code="file-too-large", hint="Ask its store for a smaller one.")
 
@@ -130,12 +160,13 @@ class StoreSync:
                 raise
             diff = await self._walk(target, None)  # old pages were cleaned up: compare with the rows instead
             diff = await asyncio.to_thread(self._with_vanished, target.store, diff)
-        wanted = _in_room(diff, target.room)
+        wanted = _in_room(diff, target.room, self._handles_here(target))
         head, grant = Announcement.decode(target.frame).open()
         grant = None if grant is None else grant.confirm()  # a head is only kept once its grant was checked
         reader = Reader(target.store, grant, self._min_grant_sequence(target.store))
         gone = [key for key, (_, after) in diff.changed.items() if after is None]
         batches = list(_batches(wanted, WRITE_DOCUMENTS))
+        self._progress[target.store] = SyncProgress(0, len(wanted))
         fetched = await self._need_of(target, batches[:1])
         for place, batch in enumerate(batches):
             # The network and the processor work side by side; what is here is taken in even if the rest fails.
@@ -149,8 +180,17 @@ class StoreSync:
             if isinstance(coming, BaseException):
                 raise coming
             fetched, gone = coming, []
+            self._progress[target.store] = SyncProgress(min((place + 1) * WRITE_DOCUMENTS, len(wanted)), len(wanted))
         await self._db.write(lambda connection: self._finish(connection, target, gone))
         await asyncio.to_thread(self._blocks.pin, f"store/{target.store.hex()}", head.catalog)
+
+    def _handles_here(self, target: Target) -> set[str]:
+        """What a sync that was cut has brought already: it takes no room a second time."""
+        if target.room is None:
+            return set()
+        listing = tables.listing
+        query = select(listing.c.handle).where(listing.c.store == target.store)
+        return {f"listing/{handle}" for handle in self._db.read(lambda conn: list(conn.execute(query).scalars()))}
 
     async def _take_in(
         self,
@@ -209,11 +249,15 @@ class StoreSync:
         stored: dict[CID, bytes] = {}
         left, last_error = cids, None
         for peer_id, addrs in target.sources:
+            if target.room is not None and self._is_absent(peer_id):
+                continue
             try:
                 found = await self._fetcher(peer_id, list(addrs), left)
             except (Unavailable, RemoteProtocolError) as exc:
                 last_error = exc
+                self._note_absent(peer_id)
                 continue
+            self._absent.pop(peer_id, None)
             wanted = [(cid, found[cid]) for cid in left if cid in found]
             await asyncio.to_thread(self._blocks.put_many, wanted)  # hashes every block again
             stored.update(wanted)
@@ -225,6 +269,17 @@ class StoreSync:
             code="block-missing",
             hint="They are asked for again later.",
         ) from last_error
+
+    def _is_absent(self, peer_id: str) -> bool:
+        failures, at = self._absent.get(peer_id, (0, 0.0))
+        return failures >= ABSENT_AFTER and time.monotonic() - at < ABSENT_S
+
+    def _note_absent(self, peer_id: str) -> None:
+        """Ask a peer that gives nothing no more for a while about strangers: a thousand of them may name it."""
+        failures, _ = self._absent.pop(peer_id, (0, 0.0))
+        self._absent[peer_id] = (failures + 1, time.monotonic())
+        if len(self._absent) > MAX_ABSENT:
+            del self._absent[next(iter(self._absent))]
 
     def _read(self, reader: Reader, batch: Sequence[tuple[str, CID]], fetched: Mapping[CID, bytes]) -> Rows:
         rows = Rows()
@@ -242,13 +297,17 @@ def _write(store: bytes, rows: Rows, connection: Connection) -> None:
     writing.write_rows(connection, store, rows)
 
 
-def _in_room(diff: Diff, room: int | None) -> list[tuple[str, CID]]:
+def _in_room(diff: Diff, room: int | None, here: Collection[str]) -> list[tuple[str, CID]]:
     """What to fetch, the store's card first; a stranger's listings only as far as there is room."""
     wanted = [(key, after) for key, (_, after) in diff.changed.items() if after is not None]
     wanted.sort(key=lambda entry: (not entry[0].startswith(FIRST), entry[0]))
     if room is None:
         return wanted
-    fresh = {key for key, (before, _) in diff.changed.items() if before is None and key.startswith("listing/")}
+    fresh = {
+        key
+        for key, (before, _) in diff.changed.items()
+        if before is None and key.startswith("listing/") and key not in here
+    }
     kept = []
     for key, cid in wanted:
         if key in fresh:

@@ -139,6 +139,17 @@ def _drop(connection: Connection, store: bytes, keys: Sequence[str]) -> None:
             _unreview(connection, store, key)
 
 
+def hide_store(store: bytes, connection: Connection) -> None:
+    """Forget everything a store publishes but its head; its next sync brings all of it back from the blocks here."""
+    listing, document, review = tables.listing, tables.document, tables.review
+    handles = connection.execute(select(listing.c.handle).where(listing.c.store == store)).scalars()
+    keys = connection.execute(select(document.c.key).where(document.c.store == store)).scalars()
+    written = connection.execute(select(review.c.key).where(review.c.author == store)).scalars()
+    _drop(connection, store, [*(f"listing/{handle}" for handle in list(handles)), *list(keys), *list(written)])
+    connection.execute(delete(tables.store).where(tables.store.c.store == store))
+    connection.execute(update(tables.head).where(tables.head.c.store == store).values(indexed_root=None))
+
+
 def _unlist(connection: Connection, store: bytes, handle: str) -> None:
     listing = tables.listing
     number = connection.execute(

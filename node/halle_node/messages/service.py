@@ -17,11 +17,12 @@ from halle_node.messages.courier import Courier, Deliverer, Directory
 from halle_node.messages.inbox import Handler, Inbox, RefusalHook
 from halle_node.messages.route import Destination, Route
 from halle_node.messages.views import InboundCounts, OutgoingMessage, PoisonedMessage
-from halle_protocol.errors import HalleError, RemoteProtocolError, Unavailable
+from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.grant import Grant
 from halle_protocol.messages import Message
 from halle_protocol.sealing import MAX_ENVELOPE_BYTES, Envelope, Prekey, open_envelope
 
+Gate = Callable[[bytes, bytes], bool]
 ConfirmGrant = Callable[[Grant], Awaitable[Grant]]
 """Asks the chain about the grant of a contract account (halle_node.chain.AccountSignatures.confirm)."""
 
@@ -55,6 +56,7 @@ class MessageService:
         self._clock = clock
         self._confirm_grant = confirm_grant
         self._inbox = Inbox(clock)
+        self._is_welcome: Gate = lambda sender, thread: True
         self._courier = Courier(db, network, clock, directory)
 
     def register(self, type_prefix: str, handler: Handler) -> None:
@@ -94,10 +96,16 @@ class MessageService:
             reason = error
             await self._db.write(lambda conn: inbox.poison(conn, envelope, from_peer, reason, self._clock()))
             raise
+        if not self._is_welcome(message.sender, message.thread):
+            raise Refused("This store takes no messages from you.", code="sender-blocked")
         verdict = await self._db.write(lambda conn: self._inbox.accept(conn, message))
         if verdict is not None:
             raise verdict
         self.hasten(message.sender)
+
+    def use_gate(self, is_welcome: Gate) -> None:
+        """Ask `is_welcome(sender, thread)` before a message is taken in."""
+        self._is_welcome = is_welcome
 
     def hasten(self, recipient: bytes | None = None) -> None:
         """Retry waiting messages now (all, or one recipient's): somebody was heard from."""

@@ -66,3 +66,9 @@ def check_peer_id(peer: str) -> str:
     if _PEER_ID.fullmatch(peer) is None:
         raise Refused(f"{peer[:80]!r} is not a peer id.", code="bad-peer-id", hint="It begins with 12D3Koo.")
     return peer
+
+
+def ip_of(addr: str) -> str:
+    """Return the IP address in an address, empty when it names a host."""
+    parts = addr.split("/")
+    return parts[2] if len(parts) > 2 and parts[1] in ("ip4", "ip6") else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import trio
@@ -123,6 +124,15 @@ class Bridge:
             raise
         finally:
             self._pending.discard(future)
+
+    def post(self, fn: Callable[[], Awaitable[None]]) -> None:
+        """Have a trio function run in the network thread; nobody waits for it."""
+
+        def spawn() -> None:
+            with suppress(RuntimeError):  # the nursery is closed: there is nothing left to do it to
+                self._nursery.start_soon(fn)
+
+        self._quietly_to_trio(spawn)
 
     def _spawn(
         self,

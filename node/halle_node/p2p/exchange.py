@@ -41,16 +41,27 @@ class BlockExchange:
 
     # asking
 
-    async def fetch(self, peer: str, addrs: Sequence[str], cids: Sequence[CID]) -> dict[CID, bytes]:
+    async def fetch(
+        self, peer: str, addrs: Sequence[str], cids: Sequence[CID], partial: bool = False
+    ) -> dict[CID, bytes]:
         """Return those of `cids` that the peer has, each checked against its CID.
 
+        `partial` returns what had come when the peer goes away in the middle, instead of raising.
         Raises: Unavailable, RemoteProtocolError for an answer that breaks the rules.
         """
         found: dict[CID, bytes] = {}
         waiting, limit = list(dict.fromkeys(cids)), self._config.max_request_cids
         while waiting:
             asked, waiting = waiting[:limit], waiting[limit:]
-            answer = await self._ask(peer, addrs, asked)
+            answer = _Answer()
+            try:
+                await self._ask(peer, addrs, asked, answer)
+            except Unavailable:
+                # Each block was verified as it came: a cut costs only what had not arrived.
+                found.update(answer.blocks)
+                if not found or not partial:
+                    raise
+                break
             found.update(answer.blocks)
             if answer.later and not answer.blocks:
                 if found:
@@ -63,25 +74,29 @@ class BlockExchange:
             waiting = answer.later + waiting
         return found
 
-    async def _ask(self, peer: str, addrs: Sequence[str], asked: list[CID]) -> _Answer:
+    async def _ask(self, peer: str, addrs: Sequence[str], asked: list[CID], answer: _Answer | None = None) -> _Answer:
+        answer = answer or _Answer()
         try:
             with trio.move_on_after(self._config.request_timeout_s):
                 async with self._wire.opened(peer, addrs, PROTOCOL) as frames:
                     await frames.write(dagcbor.encode({"want": asked}))
-                    return await self._receive(frames, asked)
-        except RemoteProtocolError:
+                    await self._receive(frames, asked, answer)
+                return answer
+        except RemoteProtocolError as exc:
+            if exc.code == "frame-truncated":  # a cut line is nobody's fault
+                raise Unavailable(f"Peer {peer} went away.", code="peer-gone", hint="Retry later.") from exc
             self._wire.punish(peer)
             raise
         raise Unavailable(f"Peer {peer} was too slow.", code="peer-stalled", hint="Retry or ask another peer.")
 
-    async def _receive(self, frames: Frames, asked: list[CID]) -> _Answer:
-        answer, wanted, received = _Answer(), set(asked), 0
+    async def _receive(self, frames: Frames, asked: list[CID], answer: _Answer) -> None:
+        wanted, received = set(asked), 0
         while True:
             frame = await frames.read(self._config.max_block_bytes + CID_BYTES)
             self._wire.traffic.frames_in += 1
             if not frame.startswith(b"\x01"):
                 answer.later, answer.missing = _parse_trailer(frame, wanted - answer.blocks.keys())
-                return answer
+                return
             cid, block = CID.from_bytes(frame[:CID_BYTES]), frame[CID_BYTES:]
             if cid not in wanted or cid in answer.blocks:
                 raise RemoteProtocolError(f"Block {cid} was not asked for.", code="block-unasked")

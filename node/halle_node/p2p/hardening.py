@@ -10,22 +10,28 @@ from __future__ import annotations
 import contextvars
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import trio
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.peer.peerstore import PeerStoreError
+from libp2p.pubsub import gossipsub as upstream_gossip
 from libp2p.pubsub import pubsub as upstream_pubsub
 from libp2p.pubsub import rpc_queue as upstream_queue
-from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
-from libp2p.pubsub.pubsub import Pubsub
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
+
+from halle_node.p2p.addresses import ip_of
+from halle_node.p2p.mesh import reset
+from halle_node.p2p.types import Access
 
 log = logging.getLogger("halle_node.p2p")
 
@@ -33,6 +39,7 @@ QUEUE_FRAMES = 4096
 WRITE_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 1.5
 UPGRADE_LIMIT_S = 5.0
+OWN_RECORD_S = 30.0
 
 Guard = Callable[[str], bool]
 
@@ -47,54 +54,17 @@ def guard_stream_handlers(host: Any, *, enter: Guard, leave: Callable[[str], obj
     async def guarded(stream: Any) -> None:
         peer = str(stream.muxed_conn.peer_id)
         if not enter(peer):
-            await _reset(stream)
+            await reset(stream)
             return
         try:
             await inner(stream)
         except Exception as exc:  # the stream's task top
             log.info("stream of %s on %s ended: %r", peer, stream.get_protocol(), exc)
-            await _reset(stream)
+            await reset(stream)
         finally:
             leave(peer)
 
     host.get_network().set_stream_handler(guarded)
-
-
-class HardenedPubsub(Pubsub):  # type: ignore[misc]
-    """Pubsub that no message can end.
-
-    Defects: a raising sync validator, a junk signing key or an unparsable RPC end the host; every inbound
-    message costs a signature check, whatever its size and rate. `admit(peer, size)` is asked first.
-    """
-
-    def __init__(self, *args: Any, admit: Callable[[str, int], bool], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._admit = admit
-
-    async def push_msg(self, msg_forwarder: Any, msg: Any) -> None:
-        if msg_forwarder != self.my_id and not self._admit(str(msg_forwarder), len(msg.data)):
-            return
-        try:
-            await super().push_msg(msg_forwarder, msg)
-        except Exception as exc:  # a task's top
-            log.info("gossip frame from %s dropped: %r", msg_forwarder, exc)
-
-    async def continuously_read_stream(self, stream: Any) -> None:
-        try:
-            await super().continuously_read_stream(stream)
-        except Exception as exc:  # a task's top
-            peer = stream.muxed_conn.peer_id
-            log.info("gossip stream of %s ended: %r", peer, exc)
-            await _reset(stream)
-            self._handle_dead_peer(peer)
-
-
-async def _reset(stream: Any) -> None:
-    with trio.CancelScope(shield=True), trio.move_on_after(2):
-        try:
-            await stream.reset()
-        except Exception as exc:  # the connection died first
-            log.debug("reset failed: %r", exc)
 
 
 class _InboundEnded(Exception):
@@ -128,6 +98,50 @@ def release_inbound_slots(host: Any) -> None:
 
     swarm.upgrade_inbound_raw_conn = upgrade_and_wait
     swarm._do_handle_inbound_connection = handle_marked
+
+
+class _Gate:
+    """The library's connection gate, asking the operator's rules instead of lists that are read once."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def is_allowed(self, addr: Any) -> bool:
+        return self._access.ip(ip_of(str(addr))) is not False
+
+    def is_in_allow_list(self, addr: Any) -> bool:
+        return self._access.ip(ip_of(str(addr))) is True
+
+
+def guard_doors(host: Any, access: Access, max_per_ip: int, note: Callable[[str], object]) -> None:
+    """Refuse blocked addresses both ways, and more than `max_per_ip` inbound connections from one address.
+
+    `note(reason)` is told of each refusal. Defect: nothing bounds how many of the inbound places, half-open ones
+    included, one address takes. Call it before `release_inbound_slots`, with which a place is given back when the
+    connection ends.
+    """
+    swarm = host.get_network()
+    swarm.connection_gate = _Gate(access)
+    handle = swarm._do_handle_inbound_connection
+    held: Counter[str] = Counter()
+
+    async def handle_counted(closer: Any, *args: Any, **kwargs: Any) -> None:
+        remote = closer.get_remote_address()
+        ip = remote[0] if remote else ""
+        if held[ip] >= max_per_ip and access.ip(ip) is not True:
+            note("address-full")
+            with suppress(Exception):  # it was gone already
+                await closer.close()
+            return
+        held[ip] += 1
+        try:
+            await handle(closer, *args, **kwargs)
+        finally:
+            held[ip] -= 1
+            if not held[ip]:
+                del held[ip]
+
+    swarm._do_handle_inbound_connection = handle_counted
 
 
 def shield_yamux_writes(limit_s: float = WRITE_LIMIT_S) -> None:
@@ -217,28 +231,6 @@ def enlarge_queues() -> None:
     upstream_queue.RpcQueue.__init__.__defaults__ = (QUEUE_FRAMES, upstream_queue.DefaultMaxMessageSize)
 
 
-def gossip_router() -> Any:
-    """Make a GossipSub 1.1 router with every setting explicit.
-
-    Defects of the defaults: heartbeat of 120 s, silent drops above 10 messages a second (own ones included),
-    1.2 doubles the cost of small messages. Rates are limited by our own ledger instead.
-    """
-    router = GossipSub(
-        [PROTOCOL_ID_V11, PROTOCOL_ID],
-        degree=6,
-        degree_low=4,
-        degree_high=12,
-        heartbeat_interval=1,
-        gossip_window=3,
-        gossip_history=5,
-        spam_protection_enabled=False,
-        eclipse_protection_enabled=False,
-        adaptive_gossip_enabled=False,
-    )
-    router.max_ihave_messages_per_second = router.max_iwant_requests_per_second = 1e3
-    return router
-
-
 def noise_only(key_pair: Any, noise_private: Any) -> dict[Any, Any]:
     """Offer Noise and nothing else. Defect: the default also offers plaintext and SECIO."""
     return {NOISE: NoiseTransport(key_pair, noise_privkey=noise_private)}
@@ -290,8 +282,31 @@ def demote_library_logs() -> None:
     library.handlers[:] = [_Demoted()]
 
 
+def keep_own_record(seconds: float = OWN_RECORD_S) -> None:
+    """Send the signed record of our addresses as it was made for a while; idempotent, for the whole process.
+
+    Defect: for every message published or passed on, all own addresses are written, parsed and compared, a quarter of
+    what a message costs.
+    """
+    if getattr(upstream_gossip.env_to_send_in_RPC, "kept", False):
+        return
+    make = upstream_gossip.env_to_send_in_RPC
+    kept: WeakKeyDictionary[Any, tuple[float, Any]] = WeakKeyDictionary()
+
+    def keeping(host: Any) -> Any:
+        at, record = kept.get(host, (-seconds, None))
+        if record is None or time.monotonic() - at > seconds:
+            record = make(host)
+            kept[host] = (time.monotonic(), record)
+        return record
+
+    keeping.kept = True  # type: ignore[attr-defined]
+    upstream_gossip.env_to_send_in_RPC = keeping
+
+
 def harden_process() -> None:
     """Apply the repairs that are properties of the library rather than of one host."""
     shield_yamux_writes()
     enlarge_queues()
+    keep_own_record()
     demote_library_logs()

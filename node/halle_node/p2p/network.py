@@ -16,7 +16,7 @@ from halle_node.p2p.addresses import split_addr
 from halle_node.p2p.bridge import Bridge, P2PStopped, stopped
 from halle_node.p2p.outside import Outside
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Handlers, NetworkConfig, NetworkStats, PeerInfo, Reachability
+from halle_node.p2p.types import Access, Handlers, NetworkConfig, NetworkStats, PeerInfo, Reachability
 from halle_protocol.cid import CID
 from halle_protocol.errors import ConfigError, ProtocolError, Refused, Unavailable
 
@@ -36,7 +36,15 @@ STABLE_S = 120.0
 class Network:
     """`peer_private` is the 32-byte Ed25519 seed of the peer identity."""
 
-    def __init__(self, config: NetworkConfig, peer_private: bytes, blocks: BlockStore, handlers: Handlers) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        peer_private: bytes,
+        blocks: BlockStore,
+        handlers: Handlers,
+        access: Access | None = None,
+    ) -> None:
+        self._access = access
         self._config = config
         self._private = peer_private
         self._blocks = blocks
@@ -94,6 +102,7 @@ class Network:
             self._traffic,
             bridge,
             lambda: bridge.tell(self.moved.set),
+            self._access,
         )
         await session.run(self._ready)
 
@@ -169,7 +178,7 @@ class Network:
         return list(self._session.roster.table) if self._session is not None else []
 
     def stats(self) -> NetworkStats:
-        traffic = self._traffic
+        traffic, session = self._traffic, self._session
         return NetworkStats(
             running=self._session is not None,
             restarts=self._restarts,
@@ -182,6 +191,9 @@ class Network:
             drops=dict(traffic.drops),
             syncs=traffic.syncs,
             last_sync=traffic.last_sync,
+            queues=session.queues() if session is not None else {},
+            banned=len(session.ledger.banned()) if session is not None else 0,
+            mesh_peers=session.mesh_peers() if session is not None else 0,
         )
 
     async def connect(self, multiaddr: str) -> str:
@@ -196,13 +208,18 @@ class Network:
         await bridge.call(session.wire.connect, peer, [transport])
         return peer
 
-    async def announce(self, frame: bytes) -> None:
-        """Gossip a head. Peers that miss it get it by reconciliation."""
+    async def announce(self, frame: bytes, store: bytes = b"") -> None:
+        """Gossip a store's head. Peers that miss it get it by reconciliation."""
         bridge, session = self._running()
-        await bridge.call(session.gossip.announce, frame)
+        await bridge.call(session.gossip.announce, frame, store)
+
+    def apply_access(self) -> None:
+        """Have the operator's changed rules hold for the connections that are open."""
+        if self._bridge is not None and self._session is not None:
+            self._bridge.post(self._session.apply_access)
 
     async def fetch(self, peer_id: str, addrs: Sequence[str], cids: Sequence[CID]) -> dict[CID, bytes]:
-        """Return those of `cids` that the peer has, each verified. They are not stored.
+        """Return those of `cids` that the peer has, or that had come when it went away; verified, not stored.
 
         Raises: Unavailable, RemoteProtocolError.
         """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -17,17 +18,20 @@ from multiaddr import Multiaddr
 
 from halle_node.blocks import BlockStore
 from halle_node.p2p import hardening
+from halle_node.p2p.addresses import ip_of
 from halle_node.p2p.bitswap import Bitswap
 from halle_node.p2p.bridge import Bridge
+from halle_node.p2p.catchup import CatchUp
 from halle_node.p2p.dialing import AddressBook, Dialer
 from halle_node.p2p.direct import DirectMessages
 from halle_node.p2p.exchange import BlockExchange
-from halle_node.p2p.gossip import TOPIC, HeadGossip
+from halle_node.p2p.gossip import TOPIC, TOPICS, HeadGossip
 from halle_node.p2p.limits import PeerLedger
+from halle_node.p2p.mesh import HardenedPubsub, Mesh, mesh_of
 from halle_node.p2p.roster import Roster
 from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Handlers, NetworkConfig
+from halle_node.p2p.types import Access, Handlers, NetworkConfig, OpenDoor
 from halle_node.p2p.whereabouts import Whereabouts
 from halle_node.p2p.wire import UNSUPPORTED, Wire
 from halle_protocol.cid import CID
@@ -52,12 +56,20 @@ class Session:
         traffic: Traffic,
         bridge: Bridge,
         moved: Callable[[], object],
+        access: Access | None = None,
     ) -> None:
         self._config = config
         self._bridge = bridge
         self._port = port
-        self.ledger = PeerLedger(_rates(config), trio.current_time)
+        self.ledger = PeerLedger(_rates(config), time.monotonic, access)
         self.host = _new_host(config, peer_private)
+        self._access = access or OpenDoor()
+        hardening.guard_doors(
+            self.host,
+            self._access,
+            config.max_connections_per_ip,
+            lambda reason: traffic.drops.update((reason,)),
+        )
         hardening.guard_stream_handlers(
             self.host,
             enter=lambda peer: self.ledger.enter_stream(peer, config.max_streams_per_peer),
@@ -69,16 +81,15 @@ class Session:
         self.gossip = HeadGossip(self.wire, handlers, self._asking(handlers.on_head), trio.current_time)
         self.exchange = BlockExchange(self.wire, store)
         self.direct = DirectMessages(self.wire, self._asking(handlers.on_message))
-        self.sync = HeadSync(
-            self.wire, self.gossip, self._asking(handlers.head_items), self._asking(handlers.head_frames)
-        )
+        self._items = self._asking(handlers.head_items)
+        self.sync = HeadSync(self.wire, self.gossip, self._items, self._asking(handlers.head_frames))
         self.book = AddressBook(config.remembered_path)
         self.dialer = Dialer(self.wire, config, self.book)
         self._pubsub = self._new_pubsub()
         self._bitswap = Bitswap(self.wire, store) if config.serve_bitswap else None
         self.roster = Roster(self.wire, self._peer_came, self._peer_went)
         self.whereabouts = Whereabouts(self.wire, self.dialer, lambda: self.roster.table, moved)
-        self._to_sync_in, self._to_sync = trio.open_memory_channel[str](64)
+        self.catch_up = CatchUp(self.wire, self.sync, self._connected, self._got_to_know)
 
     def _asking(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         async def ask(*args: Any) -> Any:
@@ -87,9 +98,13 @@ class Session:
         return ask
 
     def _new_pubsub(self) -> Any:
-        router = hardening.gossip_router()
-        pubsub = hardening.HardenedPubsub(
-            self.host, router, strict_signing=True, allowed_topics={TOPIC}, admit=self.gossip.admit
+        pubsub = HardenedPubsub(
+            self.host,
+            Mesh(self.ledger, self.wire.punish),
+            allowed_topics=TOPICS,
+            admit=self.gossip.admit,
+            pace=self.gossip.pace,
+            refused=self.wire.refused,
         )
         hardening.unique_sequence_numbers(pubsub)
         self.gossip.attach(pubsub)
@@ -117,12 +132,11 @@ class Session:
     async def _start(self, nursery: trio.Nursery) -> None:
         await self._pubsub.wait_until_ready()
         self.whereabouts.start(nursery)
-        subscription = await self._pubsub.subscribe(TOPIC)
-        nursery.start_soon(self.gossip.run, subscription)
+        await self.gossip.run(nursery)
+        nursery.start_soon(self._count_heads, nursery)
         nursery.start_soon(self.wire.execute_bans)
         nursery.start_soon(self.dialer.run)
-        nursery.start_soon(self._sync_new_peers)
-        nursery.start_soon(self._sync_periodically)
+        nursery.start_soon(self.catch_up.run, nursery)
         nursery.start_soon(self.roster.run)
 
     def _check_port(self) -> None:
@@ -144,7 +158,7 @@ class Session:
     async def fetch(self, peer: str, addrs: Sequence[str], cids: Sequence[CID]) -> dict[CID, bytes]:
         """Return those of `cids` that the peer has: by our own protocol, or by bitswap when it speaks only that."""
         try:
-            return await self.exchange.fetch(peer, addrs, cids)
+            return await self.exchange.fetch(peer, addrs, cids, partial=True)
         except Unavailable as exc:
             if exc.code != UNSUPPORTED or self._bitswap is None:
                 raise
@@ -157,41 +171,42 @@ class Session:
         if self.ledger.is_banned(peer):
             self.wire.condemn(peer)
         elif outbound:  # the side that dialled reconciles, for both
-            self._queue_sync(peer)
+            self.catch_up.queue(peer)
+
+    def _connected(self) -> list[str]:
+        return [str(peer) for peer in self.host.get_connected_peers()]
 
     def _peer_went(self, peer: str) -> None:
         self.dialer.wake()
         self.whereabouts.went(peer)
 
-    def _queue_sync(self, peer: str) -> None:
-        try:
-            self._to_sync_in.send_nowait(peer)
-        except trio.WouldBlock:
-            self.wire.traffic.drops["sync-queue-full"] += 1
-
-    async def _sync_new_peers(self) -> None:
-        async for peer in self._to_sync:
-            await self._sync_quietly(peer)
-
-    async def _sync_periodically(self) -> None:
+    async def _count_heads(self, nursery: trio.Nursery) -> None:
+        """Let gossip know whether there are so many heads that shards are used, for ever."""
         while True:
-            # Jitter keeps nodes that started together from reconciling in step.
-            await trio.sleep(self._config.sync_interval_s * random.uniform(0.8, 1.2))  # noqa: S311
-            peers = [info.peer_id for info in self.roster.table]
-            if peers:
-                await self._sync_quietly(random.choice(peers))  # noqa: S311
+            with suppress(HalleError):
+                items = await self._items()
+                await self.gossip.note_known(nursery, len(items))
+            await trio.sleep(self._config.sync_interval_s)
 
-    async def _sync_quietly(self, peer: str) -> None:
-        try:
-            await self.sync.run(peer)
-        except HalleError as exc:
-            self.wire.traffic.drops[f"sync-{exc.code}"] += 1
-            log.debug("reconciliation with %s: %s", peer, exc)
-        except Exception as exc:  # a task's top: our own fault
-            log.warning("reconciliation with %s failed", peer, exc_info=exc)
-        else:
-            await self._remember(peer)
-            await self.whereabouts.ask_around(peer)
+    async def apply_access(self) -> None:
+        """Disconnect whom the operator has blocked, and forgive whom he allowed."""
+        for info in self.roster.table:
+            if self._access.is_exempt(info.peer_id):
+                self.ledger.pardon(info.peer_id)
+            elif self._access.is_blocked(info.peer_id) or self._access.ip(ip_of(info.addr)) is False:
+                self.wire.condemn(info.peer_id)
+
+    def queues(self) -> dict[str, int]:
+        """What waits inside, for whoever asks from the other thread."""
+        return {**self.gossip.queues(), "reconciliations": self.catch_up.waiting()}
+
+    def mesh_peers(self) -> int:
+        """How many peers we gossip with."""
+        return len(mesh_of(self._pubsub.router, TOPIC))
+
+    async def _got_to_know(self, peer: str) -> None:
+        await self._remember(peer)
+        await self.whereabouts.ask_around(peer)
 
     async def _remember(self, peer: str) -> None:
         """Keep the address of a peer that speaks Halle with us."""
@@ -217,6 +232,8 @@ def _new_host(config: NetworkConfig, peer_private: bytes) -> Any:
 def _rates(config: NetworkConfig) -> dict[str, float]:
     return {
         "heads": config.heads_per_minute,
+        "heads-reserve": config.heads_per_minute_reserve,
+        "heads-all": config.heads_per_minute_all,
         "messages": config.messages_per_minute,
         "blocks": config.block_requests_per_minute,
         "block-bytes": config.response_bytes_per_minute,

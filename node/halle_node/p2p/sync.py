@@ -7,6 +7,7 @@ sends `W` + the wanted ids and reads `F` + frame for each, closed by `E`; then i
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -40,6 +41,8 @@ class HeadSync:
         self._items = items
         self._frames_of = frames_of
         self._busy: set[str] = set()
+        self._serving = trio.CapacityLimiter(wire.config.max_syncs_served)
+        self.tell_news: Callable[[str], object] = lambda peer: None
         wire.serve(PROTOCOL, self._serve)
 
     async def run(self, peer: str, addrs: Sequence[str] = ()) -> int:
@@ -64,9 +67,10 @@ class HeadSync:
         async with self._wire.opened(peer, addrs, PROTOCOL) as frames:
             have, need = await self._compare(frames)
             async with _Intake(self._gossip, peer) as intake:
-                await frames.write(b"W" + b"".join(need[:MAX_IDS]))
-                await self._receive(frames, intake, min(len(need), MAX_IDS))
-                await self._send(frames, have[:MAX_IDS])
+                wanted, offered = _some(need), _some(have)
+                await frames.write(b"W" + b"".join(wanted))
+                await self._receive(frames, intake, len(wanted))
+                await self._send(frames, offered)
                 if await frames.read(MAX_FRAME_BYTES) != b"E":
                     raise _out_of_turn()
         self._wire.traffic.syncs += 1
@@ -93,6 +97,10 @@ class HeadSync:
     async def _serve(self, frames: Frames, peer: str) -> None:
         if not self._wire.ledger.take(peer, "syncs"):
             raise Refused(f"Peer {peer} reconciles too often.", code="rate-limited")
+        async with self._serving:
+            await self._serve_one(frames, peer)
+
+    async def _serve_one(self, frames: Frames, peer: str) -> None:
         items = await self._items()
         request = await frames.read(MAX_FRAME_BYTES)
         for _ in range(MAX_ROUNDS):
@@ -104,7 +112,9 @@ class HeadSync:
         await self._send(frames, _ids(request))
         async with _Intake(self._gossip, peer) as intake:
             await self._receive(frames, intake, MAX_IDS)
-            await frames.write(b"E")
+        if intake.kept:
+            self.tell_news(peer)
+        await frames.write(b"E")
 
     async def _send(self, frames: Frames, ids: list[bytes]) -> None:
         for start in range(0, len(ids), _FRAMES_PER_READ):
@@ -154,6 +164,11 @@ class _Intake:
             self.kept += await self._gossip.hand_over(frame, self._peer)
         finally:
             self._slots.release()
+
+
+def _some(ids: list[bytes]) -> list[bytes]:
+    """As many as fit in one run: others each time, lest those that are refused again and again block the rest."""
+    return ids if len(ids) <= MAX_IDS else random.sample(ids, MAX_IDS)
 
 
 def _ids(request: bytes) -> list[bytes]:

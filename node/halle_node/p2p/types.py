@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """What to do with a gossiped frame; `REJECT` also costs its forwarder."""
+    """What to do with a gossiped frame; `ACCEPT_FIRST` is for stores that have a lane of their own, `REJECT` also
+    costs the forwarder.
+    """
 
     ACCEPT = "accept"
+    ACCEPT_FIRST = "accept-first"
     IGNORE = "ignore"
     REJECT = "reject"
 
@@ -42,6 +45,31 @@ class Handlers(Protocol):
     def head_frames(self, ids: Sequence[bytes]) -> list[bytes]: ...
 
 
+class Access(Protocol):
+    """What the operator decided about peers and addresses. Asked in the network thread."""
+
+    def is_blocked(self, peer: str) -> bool: ...
+
+    def is_exempt(self, peer: str) -> bool:
+        """True for a peer that is never banned and never short of a connection."""
+
+    def ip(self, text: str) -> bool | None:
+        """True when an address is allowed, False when it is blocked, None when nothing is said of it."""
+
+
+class OpenDoor:
+    """Nobody is blocked, nobody preferred."""
+
+    def is_blocked(self, peer: str) -> bool:
+        return False
+
+    def is_exempt(self, peer: str) -> bool:
+        return False
+
+    def ip(self, text: str) -> bool | None:
+        return None
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Settings of the peer-to-peer network.
@@ -62,6 +90,8 @@ class NetworkConfig:
     max_frame_bytes: int = 2048
     max_envelope_bytes: int = 256 * 1024
     heads_per_minute: int = 12_000
+    heads_per_minute_reserve: int = 600
+    heads_per_minute_all: int = 12_000
     messages_per_minute: int = 300
     block_requests_per_minute: int = 600
     syncs_per_minute: int = 30
@@ -91,6 +121,9 @@ class NetworkConfig:
     mdns: bool = False
     upnp: bool = False
     max_inbox: int = 4096
+    max_connections_per_ip: int = 64
+    max_syncs_served: int = 4
+    shards_from: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -140,6 +173,7 @@ class NetworkStats:
     """Counters since the network was made.
 
     Units: `last_sync` unix seconds, 0 when none succeeded; `heads_in` counts accepted heads only.
+    Shape: `queues` name → how much waits there now; each has an end (NetworkConfig).
     """
 
     running: bool
@@ -153,3 +187,6 @@ class NetworkStats:
     syncs: int
     last_sync: int
     heads_in: int = 0
+    queues: dict[str, int] = field(default_factory=dict)
+    banned: int = 0
+    mesh_peers: int = 0

@@ -52,8 +52,10 @@ class Wire:
     async def connect(self, peer: str, addrs: Sequence[str]) -> None:
         """Be connected to a peer.
 
-        Raises: Unavailable "peer-unreachable", Refused "peer-banned".
+        Raises: Unavailable "peer-unreachable", Refused "peer-banned", "peer-blocked".
         """
+        if self.ledger.is_blocked(peer):
+            raise Refused(f"You have blocked peer {peer}.", code="peer-blocked", hint="Take the rule back first.")
         if self.ledger.is_banned(peer):
             raise Refused(f"Peer {peer} broke the rules lately.", code="peer-banned", hint="Retry in ten minutes.")
         identity = _id(peer)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from halle_node.db import Database
-from halle_node.trade import balances, listing, todo
+from halle_node.trade import balances, book, listing, todo
 from halle_node.trade.background import Background
 from halle_node.trade.cart import Cart
 from halle_node.trade.detail import order_detail
@@ -71,6 +71,10 @@ class TradeService:
     async def work_once(self) -> None:
         """Do one round of that work now."""
         await self._background.work_once()
+
+    def has_thread(self, thread: bytes) -> bool:
+        """True when an order of ours is talked about under this thread."""
+        return self._room.db.read(lambda conn: book.by_thread(conn, thread)) is not None
 
     # --- cart -------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(f"{base}/network", network.overview),
         web.post(f"{base}/network/connect", network.connect),
         web.post(f"{base}/network/sync", network.sync),
+        web.post(f"{base}/network/rules", network.add_rule),
+        web.post(f"{base}/network/rules/remove", network.remove_rule),
         web.get(f"{base}/settings", settings.show),
         web.post(f"{base}/settings/profile", settings.save_profile),
         web.post(f"{base}/settings/shipping", settings.save_shipping),

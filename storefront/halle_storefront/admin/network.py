@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -35,6 +36,9 @@ async def overview(request: web.Request) -> web.Response:
         stores=node.index.stores(),
         pins=sorted(node.blocks.pins().items()),
         figures=figures(node, lang),
+        rules=node.access.listing(),
+        undo=undo_of(request),
+        syncs=[(node.index.store(store), progress) for store, progress in node.index.progress().items()],
         chain_facts=facts,
         chain_problem=problem,
         kubo=node.kubo.status(),
@@ -106,3 +110,27 @@ async def sync(request: web.Request) -> web.Response:
     form = await read_form(request)
     await node_of(request).network.sync_with(form.text("peer_id"))
     return see_other(here(request, "/admin/network?done=synced"))
+
+
+async def add_rule(request: web.Request) -> web.Response:
+    form = await read_form(request)
+    allows = form.text("list") == "allow"
+    rule = await node_of(request).access.add(form.text("subject"), allows=allows, note=form.text("note"))
+    return see_other(here(request, f"/admin/network?done={'allowed' if rule.allows else 'blocked'}#rules"))
+
+
+async def remove_rule(request: web.Request) -> web.Response:
+    """Take a rule back; the page that follows can put it there again."""
+    form = await read_form(request)
+    rule = await node_of(request).access.remove(form.text("subject"), allows=form.text("list") == "allow")
+    kind = "allow" if rule.allows else "block"
+    undo = urlencode({"done": "rule-removed", "undo": rule.subject, "list": kind, "note": rule.note})
+    return see_other(here(request, f"/admin/network?{undo}#rules"))
+
+
+def undo_of(request: web.Request) -> dict[str, str] | None:
+    """What a rule that was just taken back said."""
+    query = request.query
+    if query.get("done") != "rule-removed" or query.get("list") not in ("allow", "block"):
+        return None
+    return {"subject": query.get("undo", ""), "list": query["list"], "note": query.get("note", "")}

@@ -82,6 +82,7 @@ async def network(node: ServedNode, _: web.Request) -> Any:
         "addrs": node.network.addrs,
         "peers": node.network.peers(),
         "stats": node.network.stats(),
+        "syncs": [{"store": store, **to_json(one)} for store, one in node.index.progress().items()],
         "kubo": node.kubo.status(),
     }
 
@@ -93,6 +94,20 @@ async def reachability(node: ServedNode, _: web.Request) -> Any:
 async def connect(node: ServedNode, request: web.Request) -> Any:
     await node.network.connect(str((await body_of(request)).get("addr", "")))
     return {"peers": node.network.peers()}
+
+
+async def access_rules(node: ServedNode, request: web.Request) -> Any:
+    return {"rules": node.access.listing(allows=request.match_info["list"] == "allow")}
+
+
+async def add_access_rule(node: ServedNode, request: web.Request) -> Any:
+    form = await body_of(request)
+    allows = request.match_info["list"] == "allow"
+    return await node.access.add(str(form.get("subject", "")), allows=allows, note=str(form.get("note", "")))
+
+
+async def remove_access_rule(node: ServedNode, request: web.Request) -> Any:
+    return await node.access.remove(request.query.get("subject", ""), allows=request.match_info["list"] == "allow")
 
 
 # --- what the store sells
@@ -265,6 +280,9 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/network", network),
     ("GET", "/reachability", reachability),
     ("POST", "/peers", connect),
+    ("GET", "/access/{list:block|allow}", access_rules),
+    ("POST", "/access/{list:block|allow}", add_access_rule),
+    ("DELETE", "/access/{list:block|allow}", remove_access_rule),
     ("GET", "/products", list_products),
     ("POST", "/products", add_product),
     ("GET", "/products/{handle}", show_product),

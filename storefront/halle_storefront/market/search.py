@@ -133,7 +133,10 @@ async def store(request: web.Request) -> web.Response:
         offset=(page_number(request) - 1) * PAGE_SIZE,
         limit=PAGE_SIZE,
     )
-    return market_page(request, "market/store.html", store=found, hits=page.hits, **paging(request, page.total))
+    progress = node.index.progress().get(found.store)
+    return market_page(
+        request, "market/store.html", store=found, hits=page.hits, progress=progress, **paging(request, page.total)
+    )
 
 
 def store_of(request: web.Request) -> StoreView:

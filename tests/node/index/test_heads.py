@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halle_node.index.ledger import Admission, Ledger, Standing, TokenBucket
+from halle_node.index.admission import MAX_BUCKETS, STORE, Admission, Lane, TokenBucket
+from halle_node.index.ledger import Ledger, Standing
 from halle_node.p2p.types import Verdict
 from halle_protocol.errors import RemoteProtocolError
 from halle_protocol.head import Announcement
@@ -142,18 +143,19 @@ def test_bucket_refills_with_time() -> None:
 
 def test_one_store_cannot_flood() -> None:
     admission = Admission(lambda: 0.0, max_strangers=10)
-    passed = sum(admission.admit(b"s" * 20, known=True, population=1) for _ in range(1_000))
-    assert passed == Admission.STORE_BURST
+    passed = sum(admission.admit(b"s" * 20, Lane.KNOWN, population=1) for _ in range(1_000))
+    assert passed == STORE.burst
 
 
-def test_strangers_share_a_budget_and_known_stores_pass() -> None:
+def test_strangers_share_a_budget_and_other_lanes_pass() -> None:
     admission = Admission(lambda: 0.0, max_strangers=10)
-    assert admission.admit(b"a" * 20, known=False, population=9)
-    assert not admission.admit(b"b" * 20, known=False, population=10)
-    assert admission.admit(b"c" * 20, known=True, population=10)
-    passed = sum(admission.admit(i.to_bytes(20, "big"), known=False, population=0) for i in range(30_000))
+    assert admission.admit(b"a" * 20, Lane.STRANGER, population=9)
+    assert not admission.admit(b"b" * 20, Lane.STRANGER, population=10)
+    passed = sum(admission.admit(i.to_bytes(20, "big"), Lane.STRANGER, population=0) for i in range(30_000))
     assert passed < 6_000
-    assert len(admission._buckets) <= Admission.MAX_BUCKETS
+    assert len(admission._stores) <= MAX_BUCKETS
+    for number, lane in enumerate(set(Lane) - {Lane.STRANGER}):
+        assert admission.admit(bytes([number]) * 20, lane, population=10), lane
 
 
 async def test_background_work_fetches_and_makes_findable(listener: Listener, hall: Hall) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from halle_protocol.cid import CID
+from halle_protocol.cid import CID, DAG_PB, cid_of
 from halle_protocol.documents import LISTING, PROFILE, TOMBSTONE, Listing
 from halle_protocol.errors import Refused, RemoteProtocolError, Unavailable
-from halle_protocol.unixfs import build_file
+from halle_protocol.unixfs import Link, build_file, encode_node
 from node.index.hall import Hall, Listener, Merchant, listing_body, open_listener, priced
 
 
@@ -74,6 +74,53 @@ async def test_cut_connection_is_continued(listener: Listener, hall: Hall) -> No
     assert await listener.index.ingest_head(frame, "peer1")
     await listener.index.commit_search()
     assert listener.titles() == ["Chemise"]
+
+
+async def test_cut_transfer_fetches_only_the_rest_and_tells_how_far_it_is(listener: Listener, hall: Hall) -> None:
+    merchant = hall.merchant(1)
+    merchant.introduce("A")
+    for number in range(1500):
+        merchant.list(f"p{number}", f"Produit {number}")
+    frame = merchant.frame()
+    told: list[tuple[int, int]] = []
+    whole = hall.fetch
+
+    async def fetch_until_cut(peer_id: str, addrs: list[str], cids: list[CID]) -> dict[CID, bytes]:
+        told.extend((one.done, one.total) for one in listener.index.progress().values())
+        hall.cut = hall.cut or hall.fetched > 900
+        return await whole(peer_id, addrs, cids)
+
+    listener.index._sync._fetcher = fetch_until_cut
+    with pytest.raises(Unavailable):
+        await listener.index.ingest_head(frame, "peer1")
+    first, hall.cut, hall.fetched = hall.fetched, False, 0
+    assert listener.index.progress() == {}
+    listener.index._sync._fetcher = whole
+    assert await listener.index.ingest_head(frame, "peer1")
+    assert first > 900
+    assert first + hall.fetched == len(merchant.blocks)
+    assert (0, 0) in told
+    assert any(0 < done < total == 1501 for done, total in told)
+
+
+@pytest.mark.parametrize("depth", [17, 5_000])
+async def test_picture_nested_too_deep_is_given_up_soon(listener: Listener, hall: Hall, depth: int) -> None:
+    merchant = hall.merchant(1)
+    leaf = build_file(b"x" * 10)
+    root = leaf.root
+    merchant.blocks.update(leaf.blocks)
+    for _ in range(depth):
+        node = encode_node([Link(root, "", 10)], b"\x08\x02\x18\x0a\x20\x0a")
+        root = cid_of(DAG_PB, node)
+        merchant.blocks[root] = node
+    merchant.list("deep", "Profond", media=[{"cid": root, "mime": "image/png", "alt": {"texts": {}, "fallback": "en"}}])
+    before = hall.fetched
+    await listener.hear(merchant)
+    listener.index._shown[root] = merchant.store
+    with pytest.raises(RemoteProtocolError) as caught:
+        await listener.index.media(root)
+    assert caught.value.code == "unixfs-too-deep"
+    assert hall.fetched - before < 30
 
 
 async def test_second_source_is_asked_when_the_first_lacks_blocks(listener: Listener, hall: Hall) -> None:

@@ -26,7 +26,8 @@ from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID, InsecureTr
 from libp2p.tools.anyio_service import background_trio_service
 from libp2p.utils import encode_varint_prefixed
 
-from halle_node.p2p import hardening
+from halle_node.p2p import hardening, mesh
+from halle_node.p2p.limits import PeerLedger
 
 LOOPBACK = multiaddr.Multiaddr("/ip4/127.0.0.1/tcp/0")
 TOPIC = "heads"
@@ -59,10 +60,10 @@ def make_host(seed: bytes | None = None, *, plain: bool = False, **settings: Any
 
 
 def make_pubsub(host: Any) -> Any:
-    router = hardening.gossip_router()
+    router = mesh.Mesh(PeerLedger({}, trio.current_time), lambda peer: None)
     if not REPAIRED:
         return Pubsub(host, router, strict_signing=True)
-    pubsub = hardening.HardenedPubsub(host, router, strict_signing=True, admit=lambda peer, size: True)
+    pubsub = mesh.HardenedPubsub(host, router, admit=lambda peer, size: True)
     hardening.unique_sequence_numbers(pubsub)
     return pubsub
 

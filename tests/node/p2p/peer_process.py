@@ -10,13 +10,16 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
+from halle_node.db import open_database
 from halle_node.p2p import Network, NetworkConfig, Verdict
 from halle_protocol import unixfs
 from halle_protocol.cid import CID, RAW, cid_of
@@ -106,15 +109,16 @@ class SignedHeads(Heads):
 
 
 class Commands:
-    def __init__(self, network: Network, store: BlockStore, heads: Heads) -> None:
-        self.network, self.store, self.heads = network, store, heads
+    def __init__(self, network: Network, store: BlockStore, heads: Heads, access: AccessList) -> None:
+        self.network, self.store, self.heads, self.access = network, store, heads, access
+        access.subscribe(network.apply_access)
 
     async def connect(self, addr: str) -> str:
         return await self.network.connect(addr)
 
-    async def announce(self, frame: str) -> None:
+    async def announce(self, frame: str, store: str = "") -> None:
         self.heads.keep(frame.encode())
-        await self.network.announce(frame.encode())
+        await self.network.announce(frame.encode(), bytes.fromhex(store))
 
     async def announce_hex(self, frame: str) -> None:
         self.heads.keep(bytes.fromhex(frame))
@@ -146,6 +150,28 @@ class Commands:
             waiting = self.store.missing(link for c, b in blocks.items() for link in unixfs.links(c, b))
         data = unixfs.read_file(cid, self.store.get, max_bytes=64 * 1024 * 1024)
         return hashlib.sha256(data).hexdigest()
+
+    async def fetch_while(self, peer: str, addrs: list[str], root: str, pid: int) -> dict[str, int]:
+        """Fetch a file's leaves in one go and kill the giver once some bytes have come; keep what did."""
+        top = CID.parse(root)
+        self.store.put_many(list((await self.network.fetch(peer, addrs, [top])).items()))
+        leaves = list(dict.fromkeys(unixfs.links(top, self.store.get(top))))
+        before = self.network.stats().bytes_in
+        fetching = asyncio.create_task(self.network.fetch(peer, addrs, leaves))
+        while self.network.stats().bytes_in - before < 8_000_000:
+            await asyncio.sleep(0)
+        os.kill(pid, signal.SIGKILL)
+        found = await fetching
+        self.store.put_many(list(found.items()))
+        return {"first": len(found), "all": len(leaves)}
+
+    async def fetch_rest(self, peer: str, addrs: list[str], root: str) -> dict[str, Any]:
+        top = CID.parse(root)
+        missing = self.store.missing(unixfs.links(top, self.store.get(top)))
+        found = await self.network.fetch(peer, addrs, missing)
+        self.store.put_many(list(found.items()))
+        data = unixfs.read_file(top, self.store.get, max_bytes=64 * 1024 * 1024)
+        return {"fetched": len(found), "sha256": hashlib.sha256(data).hexdigest()}
 
     async def fetch(self, peer: str, addrs: list[str], cids: list[str]) -> list[str]:
         found = await self.network.fetch(peer, addrs, [CID.parse(c) for c in cids])
@@ -194,6 +220,13 @@ class Commands:
     async def about(self) -> dict[str, Any]:
         return {"peer_id": self.network.peer_id, "addrs": self.network.addrs}
 
+    async def rule(self, subject: str, allows: bool = False, back: bool = False) -> None:
+        """Block or allow as the operator does, or take it back."""
+        if back:
+            await self.access.remove(subject, allows=allows)
+        else:
+            await self.access.add(subject, allows=allows)
+
     async def break_network(self) -> None:
         """Make the network thread die as a defect of libp2p would."""
         bridge, session = self.network._running()
@@ -236,14 +269,16 @@ async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
     settings = NetworkConfig(**{**config, **lists})
     if "remembered_path" in config:
         settings = NetworkConfig(**{**vars(settings), "remembered_path": directory / "peers.json"})
-    network = heads.network = Network(settings, bytes.fromhex(seed), store, heads)
+    db = open_database(directory / "rules.db")
+    access = AccessList(db, lambda: int(time.time()))
+    network = heads.network = Network(settings, bytes.fromhex(seed), store, heads, access)
     try:
         await network.start()
     except HalleError as exc:
         say(event="failed", code=exc.code)
         return
     say(event="ready", peer_id=network.peer_id, addrs=network.addrs)
-    commands = Commands(network, store, heads)
+    commands = Commands(network, store, heads, access)
     reader = asyncio.StreamReader(limit=2**24)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with asyncio.TaskGroup() as tasks:
@@ -252,6 +287,7 @@ async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
     began = asyncio.get_running_loop().time()
     await network.close()
     store.close()
+    db.close()
     say(event="closed", seconds=asyncio.get_running_loop().time() - began)
 
 

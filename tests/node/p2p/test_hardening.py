@@ -46,17 +46,6 @@ async def test_repair_is_needed_and_enough(defect: str) -> None:
     assert (stock, repaired) == ("harmed", "fine")
 
 
-def test_gossip_settings_are_explicit() -> None:
-    router = hardening.gossip_router()
-    assert [str(protocol) for protocol in router.protocols] == ["/meshsub/1.1.0", "/meshsub/1.0.0"]
-    assert router.heartbeat_interval == 1
-    assert (router.degree_low, router.degree, router.degree_high) == (4, 6, 12)
-    assert router.spam_protection_enabled is False
-    assert router.eclipse_protection_enabled is False
-    assert router.adaptive_gossip_enabled is False
-    assert router.max_ihave_messages_per_second == router.max_iwant_requests_per_second == 1e3
-
-
 def test_queues_are_large_enough_for_bursts() -> None:
     from libp2p.pubsub import pubsub
     from libp2p.pubsub.rpc_queue import RpcQueue

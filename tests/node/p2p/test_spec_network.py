@@ -327,12 +327,16 @@ def test_refused_message_does_not_cost_the_peer_that_brought_it() -> None:
 TABLE = re.compile(r"^\| ([a-z ,]+) \| (\d+) \|$", re.MULTILINE)
 DEFAULTS = {
     "heads a minute": "heads_per_minute",
+    "of these not shared with other peers": "heads_per_minute_reserve",
+    "heads a minute, all peers together": "heads_per_minute_all",
     "messages a minute": "messages_per_minute",
     "block requests a minute": "block_requests_per_minute",
     "block bytes a minute": "response_bytes_per_minute",
     "reconciliations a minute": "syncs_per_minute",
     "streams open at a time": "max_streams_per_peer",
     "connections in all": "max_connections",
+    "inbound connections of one address": "max_connections_per_ip",
+    "reconciliations answered at a time": "max_syncs_served",
     "one frame, seconds": "read_timeout_s",
     "one whole request, seconds": "request_timeout_s",
     "one dial of one address, seconds": "dial_timeout_s",
@@ -370,6 +374,9 @@ def test_page_names_the_limits_of_the_code() -> None:
         "at most 500 characters": message_protocol.MAX_WORDS,
         "adds 1, up to 100": int(limits.MAX_SCORE),
         "takes 10": int(limits.REJECT_COST),
+        "Below −40": -int(limits.MESH_BELOW),
+        "half of itself in 600 seconds": int(limits.SCORE_HALF_LIFE_S),
+        "at least 100,000 heads": config.shards_from,
         "Below −100": -int(limits.BAN_BELOW),
         "banned for 600": int(limits.BAN_S),
     }
