@@ -40,6 +40,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("market", "search"),
     "peers": ("market", "peers"),
     "reachability": ("reachability", "reachability"),
+    "pins": ("storage", "pins"),
+    "gc": ("storage", "gc"),
+    "mailbox": ("mailbox", "mailbox"),
     "contracts": ("contracts", "contracts"),
     "chain": ("contracts", "chain"),
 }

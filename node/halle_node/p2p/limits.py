@@ -16,14 +16,15 @@ BAN_S = 600.0
 
 @dataclass
 class Bucket:
-    """A token bucket that refills to `per_minute` in a minute; its burst is ten seconds' worth."""
+    """A token bucket that refills to `per_minute` in a minute; `burst` of that may be used at once."""
 
     per_minute: float
     tokens: float
     updated: float
+    burst: float = 1 / 6
 
     def take(self, amount: float, now: float) -> bool:
-        capacity = max(self.per_minute / 6, 1.0)
+        capacity = max(self.per_minute * self.burst, 1.0)
         self.tokens = min(capacity, self.tokens + (now - self.updated) * self.per_minute / 60)
         self.updated = now
         # A request larger than the whole burst may pass when the bucket is full; it leaves a debt.
@@ -47,7 +48,8 @@ class PeerLedger:
     Units: `clock` is a monotonic time in seconds.
     """
 
-    def __init__(self, per_minute: Mapping[str, float], clock: Callable[[], float]) -> None:
+    def __init__(self, per_minute: Mapping[str, float], clock: Callable[[], float], *, burst: float = 1 / 6) -> None:
+        self._burst = burst
         self._per_minute = dict(per_minute)
         self._clock = clock
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
@@ -71,7 +73,7 @@ class PeerLedger:
         bucket = buckets.get(lane)
         if bucket is None:
             rate = self._per_minute[lane]
-            bucket = buckets[lane] = Bucket(rate, max(rate / 6, 1.0), now)
+            bucket = buckets[lane] = Bucket(rate, max(rate * self._burst, 1.0), now, self._burst)
         return bucket.take(amount, now)
 
     def accepted(self, peer: str) -> None:

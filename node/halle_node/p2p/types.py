@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -40,6 +40,14 @@ class Handlers(Protocol):
     def head_items(self) -> ItemSet: ...
 
     def head_frames(self, ids: Sequence[bytes]) -> list[bytes]: ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The state of one envelope at a mailbox: waiting `until` (unix seconds), or signed for by its recipient."""
+
+    until: int
+    acknowledgement: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class NetworkConfig:
     peer_exchange: bool = True
     mdns: bool = False
     upnp: bool = False
+    upload_kb_s: int = 0
     max_inbox: int = 4096
 
 
@@ -97,7 +106,8 @@ class NetworkConfig:
 class PeerInfo:
     """One connected peer.
 
-    Units: `since` unix seconds, `rtt` seconds, `score` rises with good and falls with refused frames.
+    Units: `since` unix seconds, `rtt` seconds, `score` rises with good and falls with refused frames; `bytes_…` are all
+    that went over its connections.
     """
 
     peer_id: str
@@ -106,6 +116,8 @@ class PeerInfo:
     since: int
     rtt: float | None
     score: float
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,9 @@ class Reachability:
 class NetworkStats:
     """Counters since the network was made.
 
-    Units: `last_sync` unix seconds, 0 when none succeeded; `heads_in` counts accepted heads only.
+    Units: `last_sync` unix seconds, 0 when none succeeded; `heads_in` counts accepted heads only. `bytes_…` are our own
+    protocols' payloads, `wire_…` all that went over connections, `rate_…` that in bytes a second now. `syncs_by_peer`
+    says when each was last reconciled with.
     """
 
     running: bool
@@ -153,3 +167,8 @@ class NetworkStats:
     syncs: int
     last_sync: int
     heads_in: int = 0
+    wire_in: int = 0
+    wire_out: int = 0
+    rate_in: float = 0.0
+    rate_out: float = 0.0
+    syncs_by_peer: dict[str, int] = field(default_factory=dict)
