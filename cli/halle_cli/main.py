@@ -42,6 +42,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reachability": ("reachability", "reachability"),
     "block": ("access", "block"),
     "allow": ("access", "allow"),
+    "pins": ("storage", "pins"),
+    "gc": ("storage", "gc"),
+    "mailbox": ("mailbox", "mailbox"),
     "contracts": ("contracts", "contracts"),
     "chain": ("contracts", "chain"),
 }

@@ -82,6 +82,8 @@ class ReplyRoute(Model):
     addrs: Annotated[tuple[Multiaddr, ...], Field(max_length=16)] = ()
     prekey: PublishedPrekey
     name: Line = ""
+    mailboxes: Annotated[tuple[Multiaddr, ...], Field(max_length=8)] = ()
+    shop_url: Url | None = None
 
 
 class OrderRequest(Model):

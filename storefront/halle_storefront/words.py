@@ -178,6 +178,7 @@ NOTICES = {
     "done": N_("Done."),
     "sent": N_("Sent."),
     "following": N_("You follow this shop now."),
+    "cleaned": N_("Cleaned up."),
     "unfollowed": N_("You no longer follow this shop."),
     "test-money": N_("Test money is on its way to your wallet."),
 }
@@ -237,6 +238,8 @@ ERROR_WORDS = {
         N_("This is not a peer's address."),
         N_("It begins with /ip4/ and ends with /p2p/ and the peer's name."),
     ),
+    "mailboxes-too-many": (N_("These are too many mailboxes."), N_("Two or three that are always on are enough.")),
+    "mailbox-unknown": (N_("This is none of your mailboxes."), N_("Look at the list.")),
     "own-address": (N_("This is this node's own address."), N_("Give another peer's.")),
     "image-format": (
         N_("This file is not a picture we can use."),
@@ -367,6 +370,17 @@ def notice(code: str) -> str:
     return NOTICES.get(code, "")
 
 
+KEPT = {
+    "edition": N_("Your shop as published"),
+    "edition-before": N_("Your last edition, for those still fetching it"),
+    "publishing": N_("Being published now"),
+    "shop": N_("Shop"),
+    "drafts": N_("Pictures of drafts and changes that can be undone"),
+    "orders": N_("Listings of open orders"),
+    "other": N_("Pin"),
+}
+"""Why content is kept."""
+
 TIMELINE = {
     "requested": N_("The buyer asked for a quote."),
     "quoted": N_("The shop signed a quote."),
@@ -396,6 +410,7 @@ TIMELINE = {
     "claimed": N_("A warranty claim over %(amount)s was opened."),
     "claim-accepted": N_("The shop accepts the warranty claim."),
     "claim-paid": N_("The warranty paid %(amount)s."),
+    "left-at-mailbox": N_("The other node is away: a message waits for it at the mailbox …%(mailbox)s."),
     "transaction-on-its-way": N_("A transaction is on its way."),
     "transaction-failed": N_("A transaction failed. %(error)s"),
 }

@@ -21,6 +21,7 @@ PAGES = {
     "admin-orders": ("local", "/admin/orders"),
     "admin-order": ("local", "/admin/orders/" + "a1" * 16),
     "admin-network": ("local", "/admin/network"),
+    "admin-kept": ("local", "/admin/network/kept"),
     "admin-settings": ("local", "/admin/settings"),
     "market-home": ("local", "/market/"),
     "market-product": ("local", "/market/p/{store}/chemise-bleue"),

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from halle_node.access import AccessList
-from halle_node.blocks import BlockStore
+from halle_node.blocks import BlockStore, Sweep
 from halle_node.blocks.kubo import KuboStatus
 from halle_node.blocks.offer import Offer
 from halle_node.catalog import (
@@ -34,7 +34,10 @@ from halle_node.config import Config
 from halle_node.db import open_database
 from halle_node.index.sync import SyncProgress
 from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, SearchPage, StoreView
+from halle_node.keeping import Kept
 from halle_node.keys import Keys
+from halle_node.messages import Mailbox, MessageService, Quotas
+from halle_node.p2p.metering import UploadBudget
 from halle_node.p2p.types import NetworkStats, PeerInfo, Reachability, Reached
 from halle_node.trade import views as t
 from halle_protocol import catalog as catalogs
@@ -315,6 +318,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.announced: list[bytes] = []
+        self.upload = UploadBudget(0)
         self.reach = Reachability(
             self.addrs,
             self.addrs,
@@ -334,11 +338,15 @@ class Wire:
                 NOW - 900,
                 0.004,
                 1.0,
+                84_000_000,
+                1_250_000,
             )
         ]
 
     def stats(self) -> NetworkStats:
-        return NetworkStats(True, 0, 1, 120_000, 90_000, 42, 7, {}, 3, NOW - 60)
+        wire = {"wire_in": 84_200_000, "wire_out": 1_300_000, "rate_in": 52_000.0, "rate_out": 900.0}
+        synced = {peer.peer_id: NOW - 60 for peer in self.peers()}
+        return NetworkStats(True, 0, 1, 120_000, 90_000, 42, 7, {}, 3, NOW - 60, **wire, syncs_by_peer=synced)
 
     async def announce(self, frame: bytes) -> None:
         self.announced.append(frame)
@@ -409,6 +417,19 @@ class Stall:
     chain: Any = field(default_factory=ChainEnd)
     index: Any = None
     access: Any = None
+    messages: Any = None
+    mailbox: Any = None
+
+    async def pins(self) -> list[Kept]:
+        return [Kept("edition", "", pin.cid, pin.blocks, pin.bytes, pin.missing) for pin in self.blocks.pinned()] + [
+            Kept("drafts", "", None, 3, 120_000, 0)
+        ]
+
+    async def clean_up(self, *, apply: bool) -> Sweep:
+        return self.blocks.gc(dry_run=not apply)
+
+    def metrics(self) -> bytes:
+        return b""
 
     async def close(self) -> None:
         await self.catalog.close()
@@ -426,6 +447,9 @@ def make_stall(home: Path) -> Stall:
     stall = Stall(config, keys, blocks, catalog, db, offer, Naming(db, keys.peer_private, lambda: NOW))
     stall.index = Shelf(stall)
     stall.access = AccessList(stall.db, lambda: NOW)
+    named = lambda: stall.catalog.profile().mailboxes  # noqa: E731
+    stall.messages = MessageService(db, keys, stall.network, lambda: NOW, mailboxes=named)
+    stall.mailbox = Mailbox(db, lambda: NOW, lambda store: True, Quotas())
     return stall
 
 

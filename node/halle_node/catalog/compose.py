@@ -157,6 +157,7 @@ def profile_body(
         "email": form.email,
         "peer_id": form.peer_id,
         "addrs": list(form.addrs),
+        "mailboxes": list(form.mailboxes),
         "prekeys": [one.to_body() for one in prekeys[:8]],
         "shop_url": form.shop_url,
         "payment": [_payment(one) for one in form.payment],

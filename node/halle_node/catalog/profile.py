@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from halle_node.p2p.addresses import split_addr
 from halle_protocol.cid import CID
+from halle_protocol.errors import Refused
 from halle_protocol.money import Money
+
+MAX_MAILBOXES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class ProfileForm:
     shop_url: str = ""
     peer_id: str = ""
     addrs: tuple[str, ...] = ()
+    mailboxes: tuple[str, ...] = ()
     payment: tuple[PaymentForm, ...] = ()
     terms: EscrowForm = field(default_factory=EscrowForm)
     policies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -101,3 +106,20 @@ class ReviewForm:
     language: str = "en"
     tx: bytes = b""
     escrow: bytes = b""
+
+
+def check_mailboxes(addrs: Sequence[str], own_peer: str) -> None:
+    """Refuse what cannot be a list of mailboxes.
+
+    Raises: Refused("bad-multiaddr" | "own-address" | "mailboxes-too-many").
+    """
+    if len(addrs) > MAX_MAILBOXES:
+        raise Refused(
+            f"A profile names at most {MAX_MAILBOXES} mailboxes.",
+            code="mailboxes-too-many",
+            hint="Two or three that are always on are enough.",
+        )
+    if any(split_addr(addr)[1] == own_peer for addr in addrs):
+        raise Refused(
+            "That address is this node's own.", code="own-address", hint="A mailbox is somebody else's node, always on."
+        )

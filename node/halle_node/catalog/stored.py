@@ -97,6 +97,7 @@ def profile_text(form: ProfileForm) -> str:
     """A profile form as text."""
     plain: dict[str, Any] = {name: getattr(form, name) for name in _PROFILE_PLAIN}
     plain |= {"languages": list(form.languages), "addrs": list(form.addrs), "about": dict(form.about)}
+    plain["mailboxes"] = list(form.mailboxes)
     plain["policies"] = {kind: dict(texts) for kind, texts in form.policies.items()}
     plain["logo"] = form.logo.hex() if form.logo else None
     plain["payment"] = [_slots(one, hexed=("escrow", "token")) for one in form.payment]
@@ -114,6 +115,7 @@ def profile_form(text: str) -> ProfileForm:
         **{name: fields[name] for name in _PROFILE_PLAIN},
         languages=tuple(fields["languages"]),
         addrs=tuple(fields["addrs"]),
+        mailboxes=tuple(fields.get("mailboxes", ())),
         about=fields["about"],
         policies=fields["policies"],
         logo=CID.from_bytes(bytes.fromhex(fields["logo"])) if fields["logo"] else None,

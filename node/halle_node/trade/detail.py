@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from halle_node.messages.views import OutgoingMessage, WaitingAt
 from halle_node.trade import book
 from halle_node.trade.balances import balance_of, token_of
 from halle_node.trade.book import Order
@@ -44,6 +45,7 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
     head = summary(room, conn, order, state)
     currency = head.total.currency
     quote = quote_view(room, order, state, head.total)
+    waiting = _waiting(room, order)
     return OrderDetail(
         summary=head,
         lines=lines_of(room, order),
@@ -68,15 +70,24 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         transactions=transactions(room, conn, order),
         settlements=_settlements(state),
         problem=order.row.problem or _refusal(room, order),
-        waiting=_waiting(room, order),
+        waiting=len(waiting),
+        waiting_at=_waiting_at(waiting),
     )
 
 
-def _waiting(room: Room, order: Order) -> int:
+def _waiting(room: Room, order: Order) -> list[OutgoingMessage]:
     if order.thread is None:
-        return 0
+        return []
     # A message that has not been tried yet says nothing of the other side.
-    return sum(each.state == "queued" and each.attempts > 0 for each in room.messages.outgoing(order.thread))
+    return [each for each in room.messages.outgoing(order.thread) if each.state == "queued" and each.attempts > 0]
+
+
+def _waiting_at(waiting: list[OutgoingMessage]) -> tuple[WaitingAt, ...]:
+    """Return each mailbox once, with the time since when something waits there."""
+    first: dict[str, WaitingAt] = {}
+    for place in sorted((one for each in waiting for one in each.waiting_at), key=lambda one: one.since):
+        first.setdefault(place.mailbox, place)
+    return tuple(first.values())
 
 
 def _refusal(room: Room, order: Order) -> str:

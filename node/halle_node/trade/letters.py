@@ -73,7 +73,8 @@ def destination_of(room: Room, order: Order) -> Destination:
             hint="Their node sends it again.",
         )
     reply = request.reply
-    return Destination(Route(reply.peer_id, tuple(reply.addrs)), reply.prekey.key)
+    route = Route(reply.peer_id, tuple(reply.addrs), reply.shop_url or "", tuple(reply.mailboxes))
+    return Destination(route, reply.prekey.key)
 
 
 def store_destination(room: Room, store: bytes) -> Destination:
@@ -91,7 +92,8 @@ def store_destination(room: Room, store: bytes) -> Destination:
     profile = view.profile
     prekey = choose_prekey(profile.sealing_keys(), room.clock())
     peer_id, addrs = profile.peer_id or view.peer_id, profile.addrs or view.addrs
-    return Destination(Route(peer_id, tuple(addrs)), prekey)
+    route = Route(peer_id, tuple(addrs), profile.shop_url or "", tuple(profile.mailboxes))
+    return Destination(route, prekey)
 
 
 def newest_destination(room: Room, recipient: bytes) -> Destination | None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from halle_node.catalog.profile import ProfileForm
 from halle_node.chain.records import ChainEvent, TxStatus
 from halle_node.index.views import ListingView, StoreView
 from halle_node.messages.inbox import Handler, RefusalHook
@@ -68,6 +69,7 @@ class Index(Protocol):
 class Catalog(Protocol):
     """What this store publishes."""
 
+    def profile(self) -> ProfileForm: ...
     async def publish_review(self, form: Any, /) -> Any: ...
 
 

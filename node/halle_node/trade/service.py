@@ -14,6 +14,7 @@ from halle_node.trade import balances, book, listing, todo
 from halle_node.trade.background import Background
 from halle_node.trade.cart import Cart
 from halle_node.trade.detail import order_detail
+from halle_node.trade.keeping import kept_by_orders
 from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
 from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Index, KeyRing, Messages
@@ -29,6 +30,7 @@ from halle_node.trade.views import (
     Todo,
 )
 from halle_node.trade.watching import Watching
+from halle_protocol.cid import CID
 
 
 class TradeService:
@@ -248,6 +250,10 @@ class TradeService:
     def todo(self) -> Todo:
         """Return what waits for the shopkeeper."""
         return todo.todo(self._room)
+
+    def kept(self) -> set[CID]:
+        """Return what open orders refer to and a clean-up must leave."""
+        return self._room.db.read(kept_by_orders)
 
     def balance(self, order_key: str) -> Balance:
         """Return where one order's money is."""

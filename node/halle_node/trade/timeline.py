@@ -58,6 +58,7 @@ def timeline(room: Room, conn: Connection, order: Order, state: OrderState) -> t
             if event.name in WARRANTY_KEYS
         ]
     entries += _pending(room, conn, order)
+    entries += _at_mailboxes(room, order)
     return tuple(sorted(entries, key=lambda entry: (entry.at, entry.block_number or 0)))
 
 
@@ -155,6 +156,25 @@ def _pending(room: Room, conn: Connection, order: Order) -> list[TimelineEntry]:
             )
         )
     return found
+
+
+def _at_mailboxes(room: Room, order: Order) -> list[TimelineEntry]:
+    """Return what of ours waits at a mailbox until the other side collects it."""
+    if order.thread is None:
+        return []
+    return [
+        TimelineEntry(
+            at=place.since,
+            kind="node",
+            key="timeline.left-at-mailbox",
+            params={"mailbox": place.mailbox.rpartition("/")[2][-8:]},
+            by=order.role,
+            finality="pending",
+        )
+        for each in room.messages.outgoing(order.thread)
+        if each.state == "queued"
+        for place in each.waiting_at
+    ]
 
 
 def _side(order: Order, sender: bytes) -> str:

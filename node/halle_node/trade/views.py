@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from halle_node.messages.views import WaitingAt
 from halle_protocol.money import Money
 
 Role = Literal["buyer", "merchant"]
@@ -298,6 +299,8 @@ class OrderDetail:
     problem: str = ""
     waiting: int = 0
     """How many messages of ours the other side's node has not taken yet: more than 0 while it is away."""
+    waiting_at: tuple[WaitingAt, ...] = ()
+    """The mailboxes that keep them meanwhile, first used first."""
 
     @property
     def order_key(self) -> str:

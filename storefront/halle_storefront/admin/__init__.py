@@ -30,6 +30,8 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(base + "/orders/{key}", orders.order),
         web.post(base + "/orders/{key}/act/{action}", orders.act),
         web.get(f"{base}/network", network.overview),
+        web.get(f"{base}/network/kept", network.kept),
+        web.post(f"{base}/network/clean-up", network.clean_up),
         web.post(f"{base}/network/connect", network.connect),
         web.post(f"{base}/network/sync", network.sync),
         web.post(f"{base}/network/rules", network.add_rule),
@@ -37,5 +39,6 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(f"{base}/settings", settings.show),
         web.post(f"{base}/settings/profile", settings.save_profile),
         web.post(f"{base}/settings/shipping", settings.save_shipping),
+        web.post(f"{base}/settings/mailboxes", settings.save_mailboxes),
         web.post(f"{base}/settings/policies", settings.save_policies),
     ]

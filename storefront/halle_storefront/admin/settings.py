@@ -48,6 +48,7 @@ def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
         wrong=wrong,
         profile=profile,
         rates=rate_rows(catalog.shipping(), profile.language) + [RateRow()] * EMPTY_RATES,
+        mailbox_states=node_of(request).messages.mailboxes(),
         policy_kinds=[(kind, POLICIES[kind]) for kind in POLICY_KINDS],
     )
 
@@ -135,6 +136,18 @@ def _rate(row: RateRow, currency: str, language: str, known: set[str]) -> RateFo
         days_min=days_min,
         days_max=whole_number(longest) if longest.strip() else max(days_min, 1),
     )
+
+
+async def save_mailboxes(request: web.Request) -> web.Response:
+    """Name the mailboxes and publish the card at once: whoever writes to the shop must know."""
+    node, form = node_of(request), await read_form(request)
+    try:
+        await node.catalog.save_mailboxes(form.text("mailboxes").split())
+    except HalleError as error:
+        return _page(request, describe(error, language_of(request)))
+    await node.catalog.publish(products=False)
+    node.messages.visit_mailboxes()
+    return see_other(here(request, "/admin/settings?done=saved#mailboxes"))
 
 
 async def save_policies(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from halle_node.process_use import process_use
 from halle_node.reachability import judge
 from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
@@ -76,6 +77,14 @@ async def verify_blocks(node: ServedNode, _: web.Request) -> Any:
     return await node.verify_blocks()
 
 
+async def pins(node: ServedNode, _: web.Request) -> Any:
+    return {"pins": await node.pins(), "disk": node.blocks.stats()}
+
+
+async def clean_up(node: ServedNode, request: web.Request) -> Any:
+    return await node.clean_up(apply=(await body_of(request)).get("apply") is True)
+
+
 async def network(node: ServedNode, _: web.Request) -> Any:
     return {
         "peer_id": node.network.peer_id,
@@ -84,6 +93,7 @@ async def network(node: ServedNode, _: web.Request) -> Any:
         "stats": node.network.stats(),
         "syncs": [{"store": store, **to_json(one)} for store, one in node.index.progress().items()],
         "kubo": node.kubo.status(),
+        "process": process_use(),
     }
 
 
@@ -108,6 +118,44 @@ async def add_access_rule(node: ServedNode, request: web.Request) -> Any:
 
 async def remove_access_rule(node: ServedNode, request: web.Request) -> Any:
     return await node.access.remove(request.query.get("subject", ""), allows=request.match_info["list"] == "allow")
+
+
+# --- mail while somebody is away
+
+
+async def mailboxes(node: ServedNode, _: web.Request) -> Any:
+    return {
+        "keeps_mail_of": node.config.mailbox_for,
+        "ours": node.messages.mailboxes(),
+        "outgoing": node.messages.outgoing_counts(),
+        "kept": node.mailbox.use(),
+    }
+
+
+async def add_mailbox(node: ServedNode, request: web.Request) -> Any:
+    addr = forms.text(await body_of(request), "addr")
+    await node.catalog.save_mailboxes([*node.catalog.profile().mailboxes, addr])
+    return await _mailboxes_changed(node, request)
+
+
+async def remove_mailbox(node: ServedNode, request: web.Request) -> Any:
+    addr, named = forms.text(await body_of(request), "addr"), node.catalog.profile().mailboxes
+    left = [mailbox for mailbox in named if mailbox != addr]
+    if len(left) == len(named):
+        raise Refused(f"{addr} is none of our mailboxes.", code="mailbox-unknown", hint="See: halle mailbox status")
+    await node.catalog.save_mailboxes(left)
+    return await _mailboxes_changed(node, request)
+
+
+async def _mailboxes_changed(node: ServedNode, request: web.Request) -> Any:
+    """Whoever writes to us must know at once."""
+    await node.catalog.publish(products=False)
+    node.messages.visit_mailboxes()
+    return await mailboxes(node, request)
+
+
+async def collect_mail(node: ServedNode, _: web.Request) -> Any:
+    return {"collected": await node.messages.collect(), "ours": node.messages.mailboxes()}
 
 
 # --- what the store sells
@@ -277,12 +325,18 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/node", show_node),
     ("GET", "/doctor", doctor),
     ("GET", "/blocks/verify", verify_blocks),
+    ("GET", "/pins", pins),
+    ("POST", "/blocks/clean-up", clean_up),
     ("GET", "/network", network),
     ("GET", "/reachability", reachability),
     ("POST", "/peers", connect),
     ("GET", "/access/{list:block|allow}", access_rules),
     ("POST", "/access/{list:block|allow}", add_access_rule),
     ("DELETE", "/access/{list:block|allow}", remove_access_rule),
+    ("GET", "/mailboxes", mailboxes),
+    ("POST", "/mailboxes", add_mailbox),
+    ("POST", "/mailboxes/remove", remove_mailbox),
+    ("POST", "/mailboxes/collect", collect_mail),
     ("GET", "/products", list_products),
     ("POST", "/products", add_product),
     ("GET", "/products/{handle}", show_product),
