@@ -75,10 +75,15 @@ class OrderState:
     cancel: Message | None = None
     receipt: Message | None = None
     shipments: tuple[Message, ...] = ()
+    shipment_hash: bytes = b""
+    evidence: bytes = b""
+    deliverables: tuple[Message, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     return_: str = "none"
+    return_request: Message | None = None
+    return_approval: Message | None = None
+    return_parcel: Message | None = None
     certificates: tuple[int, ...] = ()
-    open_claims: tuple[int, ...] = ()
     lines: tuple[LineState, ...] = ()
     history: tuple[HistoryEntry, ...] = field(default=(), repr=False)
     gaps: tuple[str, ...] = ()
@@ -105,6 +110,21 @@ class OrderState:
     def fulfilment(self) -> str:
         """The fulfilment axis: unfulfilled, in_progress, on_hold, partially_fulfilled, fulfilled."""
         return _fulfilment(self)
+
+    @property
+    def unsent(self) -> dict[str, int]:
+        """Pieces by sku that no parcel was announced for."""
+        return {line.sku: line.original - line.fulfilled for line in self.lines if line.fulfilled < line.original}
+
+    @property
+    def exchange(self) -> dict[str, int]:
+        """Pieces by sku that the buyer wants instead of those sent back, until they are on their way."""
+        if self.return_request is None or self.return_ not in ("open", "closed"):
+            return {}
+        since = self.return_request.issued
+        if any(parcel.body.get("replaces") and parcel.issued >= since for parcel in self.shipments):
+            return {}
+        return {line["sku"]: line["quantity"] for line in self.return_request.body.get("exchange", ())}
 
     @property
     def amounts(self) -> dict[str, int]:
