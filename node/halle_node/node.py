@@ -168,6 +168,7 @@ class Node:
             self.clock,
             blocks=self.blocks,
             whereabouts=self._whereabouts,
+            fetch=self.network.fetch,
         )
 
     async def _join(self) -> None:

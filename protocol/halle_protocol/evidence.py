@@ -18,8 +18,8 @@ from halle_protocol.documents.shape import Address, Hash32, Model, Positive, Sig
 from halle_protocol.documents.text import Note
 from halle_protocol.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from halle_protocol.message_bodies import OrderBytes, PhotoFiles, TermsField
-from halle_protocol.messages import MAX_BYTES, Message
-from halle_protocol.terms import Terms, check_binding
+from halle_protocol.messages import MAX_BYTES, Message, thread_of
+from halle_protocol.terms import Terms, check_binding, order_hash
 from halle_protocol.wire import decode_map
 
 EVIDENCE_TYPE = "halle/evidence/1"
@@ -119,13 +119,18 @@ def bundle_of(evidence: Evidence, talk: Sequence[bytes]) -> bytes:
 
 
 def messages_of(evidence: Evidence) -> list[Message]:
-    """Return the messages whose signature is one of the two sides', oldest first."""
-    found = []
-    for data in evidence.messages:
-        message = _genuine(data, evidence.terms, evidence.buyer)
-        if message is not None:
-            found.append(message)
-    return sorted(found, key=lambda message: message.issued)
+    """Return the messages of this order that its two sides signed, oldest first; without its request none."""
+    genuine = [each for data in evidence.messages if (each := _genuine(data, evidence.terms, evidence.buyer))]
+    threads = {each.thread for each in genuine if _opened_with(each, evidence)}
+    return sorted((each for each in genuine if each.thread in threads), key=lambda message: message.issued)
+
+
+def _opened_with(message: Message, evidence: Evidence) -> bool:
+    """Say whether this is the request that made the order: its document is the one the terms hash."""
+    document = message.body.get("order_document")
+    bound = isinstance(document, bytes) and order_hash(document) == evidence.terms.order_hash
+    named = thread_of(evidence.terms.merchant, evidence.buyer, message.id) == message.thread
+    return message.type == "order/request" and message.sender == evidence.buyer and bound and named
 
 
 def examine(evidence: Evidence, committed: Sequence[bytes], bundle: bytes, terms: Terms) -> list[Finding]:

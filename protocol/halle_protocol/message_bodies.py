@@ -192,6 +192,7 @@ class CheckpointNote(Model):
     """What a carrier saw, in words; only its hash is on the chain."""
 
     shipment_id: Hash32
+    order_id: Hash32 | None = None
     status: Annotated[int, Field(strict=True, ge=1, le=8)]
     at: UnixTime
     place: Line = ""
@@ -209,6 +210,7 @@ class ParcelHandover(Model):
     """The merchant gives a parcel to the carrier whose word counts: what to attest, and where it goes."""
 
     shipment_id: Hash32
+    order_id: Hash32
     tracking: Line = ""
     address: PostalAddress | None = None
     pieces: Count = 0
@@ -260,7 +262,7 @@ class DisputeEvidence(Model):
 
     text: Note
     digest: Hash32 | None = None
-    links: Annotated[tuple[Link, ...], Field(max_length=20)] = ()
+    photos: PhotoFiles = ()
 
 
 class CaseEvidence(Model):
@@ -299,6 +301,7 @@ class ClaimOpen(Model):
     amount: Amount
     text: Note = ""
     evidence: Hash32 | None = None
+    photos: PhotoFiles = ()
 
 
 class ClaimAnswer(Model):

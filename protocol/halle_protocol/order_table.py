@@ -117,6 +117,7 @@ ACTIONS: tuple[ActionRule, ...] = (
     ActionRule("dispute", _TRADERS, (_A, _H, _D), "before", _BOTH, ("held",)),
     ActionRule("dispute", ("merchant",), (_H,), "after", _BOTH, ("proof-required", "held")),
     ActionRule("rule", ("arbiter",), (_X, _E), "before", _CHAIN, ("held",)),
+    ActionRule("ask_party", ("arbiter",), (_X, _E), "any", _MSG),
     ActionRule("escalate", ("buyer", "merchant", "anyone"), (_X,), "after", _CHAIN, ("backup",)),
     ActionRule("close_by_default", ("buyer", "merchant", "anyone"), (_X,), "after", _CHAIN, ("no-backup",)),
     ActionRule("close_by_default", ("buyer", "merchant", "anyone"), (_E,), "after", _CHAIN),

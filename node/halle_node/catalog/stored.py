@@ -115,8 +115,8 @@ def _service(form: ServiceForm) -> dict[str, Any]:
 
 
 def _service_form(fields: dict[str, Any]) -> ServiceForm:
-    lists = {name: tuple(fields.pop(name)) for name in ("languages", "countries")}
-    return ServiceForm(**fields, **lists)
+    lists = {name: tuple(fields[name]) for name in ("languages", "countries")}
+    return ServiceForm(**{**fields, **lists})
 
 
 _PROFILE_PLAIN = ["name", "language", "country", "currency", "email", "shop_url", "peer_id"]

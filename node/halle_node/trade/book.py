@@ -37,7 +37,8 @@ class Order:
 
     @property
     def role(self) -> Role:
-        return "merchant" if self.row.role == "merchant" else "buyer"
+        found: Role = self.row.role
+        return found
 
     @property
     def order_id(self) -> bytes:
@@ -50,6 +51,11 @@ class Order:
     @property
     def buyer(self) -> bytes:
         return bytes(self.row.buyer)
+
+    @property
+    def me(self) -> bytes:
+        """Our address in this order."""
+        return bytes(self.row.arbiter) if self.role == "arbiter" else getattr(self, self.role)
 
     @property
     def other(self) -> bytes:

@@ -92,6 +92,7 @@ class Home:
             clock,
             blocks=self.blocks,
             whereabouts=lambda: ["/ip4/127.0.0.1/tcp/1"],
+            fetch=self.hall.fetch,
             rules=self.rules,
         )
 

@@ -37,6 +37,7 @@ trade_order = Table(
     Column("merchant_signature", LargeBinary),
     Column("request", LargeBinary),  # the buyer's signed order/request; absent until it arrives
     Column("delivery_code", LargeBinary),
+    Column("arbiter", LargeBinary(20)),  # our own address when that is our role
     Column("funded_tx", LargeBinary),
     Column("merchant_name", Text, nullable=False, default=""),
     Column("customer", Text, nullable=False, default=""),
