@@ -88,5 +88,5 @@ _NEEDS: dict[str, Callable[[OrderState, Role], bool]] = {
     "shipment": lambda s, _: bool(s.shipments),
     "exchange": lambda s, _: bool(s.exchange),
     "earned": lambda s, _: s.status != Status.CLOSED or s.paid_out_merchant > 0,
-    "deliverable": lambda s, _: bool(s.deliverables),
+    "resends": lambda s, _: s.resends_left > 0,
 }

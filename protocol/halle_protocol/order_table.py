@@ -135,7 +135,7 @@ ACTIONS: tuple[ActionRule, ...] = (
     ActionRule("send_again", ("merchant",), (_H, _D, _X, _E), "any", _MSG, ("shipment",)),
     ActionRule("send_again", ("merchant",), (_C,), "any", _MSG, ("exchange",)),
     ActionRule("send_deliverable", ("merchant",), (_A, _H, _D, _X, _E, _C), "any", _MSG, ("requested", "earned")),
-    ActionRule("ask_deliverable", ("buyer",), (_A, _H, _D, _X, _E, _C), "any", _MSG, ("deliverable",)),
+    ActionRule("ask_deliverable", ("buyer",), (_A, _H, _D, _X, _E, _C), "any", _MSG, ("resends",)),
     ActionRule("chat", _TRADERS, tuple(Status), "any", _MSG),
 )
 """Order matters to people: the first legal row is what a page shows first."""

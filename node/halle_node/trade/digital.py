@@ -24,7 +24,6 @@ from halle_node.trade.views import DigitalGood
 from halle_protocol import dagcbor
 from halle_protocol.errors import Refused
 from halle_protocol.message_bodies import SealedFile
-from halle_protocol.messages import Message
 from halle_protocol.order import OrderState, Status
 from halle_protocol.terms import OrderLine
 
@@ -114,29 +113,17 @@ class Digital:
         await room.db.write(change)
 
     async def ask_again(self, order_key: str, note: str) -> None:
-        """Ask the merchant to send the goods again.
-
-        Raises: Refused downloads-used-up.
-        """
+        """Ask the merchant to send the goods again."""
         room = self._room
         now = await room.ask_chain_time()
 
         def change(conn: Connection) -> None:
             order = book.find(conn, order_key)
-            state = require(conn, order, "ask_deliverable", now)
-            if not downloads_left(state):
-                raise Refused(
-                    "The shop sends these goods no more.", code="downloads-used-up", hint="Write to the shop."
-                )
+            require(conn, order, "ask_deliverable", now)
             letters.send(room, conn, order, "deliverable/request", {"note": note})
             refresh(conn, order.key, room.clock())
 
         await room.db.write(change)
-
-
-def downloads_left(state: OrderState) -> int:
-    """Return how often the merchant will still send the newest goods."""
-    return min((int(message.body.get("left") or 0) for message in _newest(state)), default=0)
 
 
 def deliver(room: Room, conn: Connection, order: Order, state: OrderState) -> None:
@@ -160,20 +147,10 @@ def deliver(room: Room, conn: Connection, order: Order, state: OrderState) -> No
 
 def send_again(room: Room, conn: Connection, order: Order, state: OrderState) -> None:
     """Send the goods again as often as was promised."""
-    for message in _newest(state):
+    for message in state.goods if state.resends_left else ():
         left = int(message.body.get("left") or 0)
         if left > 0:
             letters.send(room, conn, order, "deliverable", {**message.body, "left": left - 1})
-
-
-def _newest(state: OrderState) -> list[Message]:
-    """Return the latest sending of each good that can be sent again."""
-    latest = {
-        (message.body.get("sku", ""), message.body["name"], message.body.get("text", "")): message
-        for message in state.deliverables
-        if message.body.get("left") is not None
-    }
-    return list(latest.values())
 
 
 def _say_sent(room: Room, conn: Connection, order: Order, lines: Sequence[OrderLine]) -> None:

@@ -42,13 +42,10 @@ def parcel_history(conn: Connection, order: Order, state: OrderState) -> tuple[C
 
 def deliverables(state: OrderState) -> tuple[DeliverableView, ...]:
     """Return what was handed over without a parcel, in the order it came; of goods sent again the newest."""
-    latest: dict[tuple[Any, ...], Message] = {}
-    for message in state.deliverables:
-        body = message.body
-        again = body.get("left") is not None
-        name = (body.get("sku", ""), body["name"], body.get("text", "")) if again else (message.id,)
-        latest[name] = message
-    return tuple(_deliverable(message) for message in latest.values())
+    found = sorted(
+        state.goods, key=lambda message: (message.issued, message.body["name"], message.body.get("text", ""))
+    )
+    return tuple(_deliverable(message) for message in found)
 
 
 def return_view(state: OrderState) -> ReturnView | None:

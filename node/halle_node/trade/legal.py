@@ -69,8 +69,6 @@ def _is_hidden(conn: Connection, order: Order, state: OrderState, name: str) -> 
         return not is_proven(conn, order, state)
     if name == "rule":
         return sitting_arbiter(state) != order.me
-    if name == "ask_deliverable":
-        return not any(message.body.get("left") for message in state.deliverables)
     return False
 
 
