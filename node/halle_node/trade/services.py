@@ -44,12 +44,14 @@ class Services:
     async def offer(self, role: str, form: ServiceForm, terms: str) -> None:
         """Take on a role, or change its terms, and publish them.
 
-        Raises: Refused role-unknown, terms-missing, fee-out-of-range.
+        Raises: Refused role-unknown, role-terms-missing, fee-out-of-range.
         """
         _check(role)
         if not terms.strip():
             raise Refused(
-                "A role needs terms that both sides can read.", code="terms-missing", hint="Write what you do, and how."
+                "A role needs terms that both sides can read.",
+                code="role-terms-missing",
+                hint="Write what you do, and how.",
             )
         if not 0 <= form.fee_bps <= MAX_FEE_BPS:
             raise Refused("The escrow pays at most 1000 of 10,000.", code="fee-out-of-range", hint="250 is 2.5 %.")

@@ -123,7 +123,7 @@ async def test_dispute_is_ruled_on_the_evidence_of_both_sides(market: Market) ->
     assert all(first.findings.values()), first.findings
     assert case.lines[0].handle == "shirt"
     assert [line.text for line in case.chat] == ["It is torn"]
-    name, mime, data = await market.arbiter.trade.file(case.order_key, first.photos[0].file_id)
+    _name, mime, data = await market.arbiter.trade.file(case.order_key, first.photos[0].file_id)
     assert mime == "image/webp"
     assert Image.open(io.BytesIO(data)).size == (64, 48)
     assert names(case) == {"rule", "ask_party"}
@@ -214,9 +214,7 @@ async def test_evidence_about_other_terms_or_from_a_stranger_is_refused(market: 
     from halle_node.trade import disputes, letters
     from halle_protocol.messages import thread_of
 
-    [bundle] = [
-        each for each in market.buyer.db.read(lambda c: disputes.own_bundles(market.buyer.trade._room, c, _row(c, key)))
-    ]
+    [bundle] = list(market.buyer.db.read(lambda c: disputes.own_bundles(market.buyer.trade._room, c, _row(c, key))))
     thread = thread_of(stranger.address, market.arbiter.address, bundle.body["order_id"])
     forged = letters.compose(stranger.trade._room, market.arbiter.address, thread, "case/evidence", dict(bundle.body))
     from halle_protocol.sealing import seal_envelope
