@@ -83,7 +83,7 @@ ANSWERS = frozenset(
 )
 
 
-_STEPS = {**dict.fromkeys(ANSWERS, 1), "return/sent": 2, "return/received": 3}
+_STEPS = {**dict.fromkeys(ANSWERS, 1), "order/decline": 2, "return/sent": 2, "return/received": 3}
 
 
 def message_facts(facts: Iterable[Fact]) -> list[Message]:

@@ -768,7 +768,7 @@ def orders() -> Counter:
         )
         for digit, role, status, claimed, moves in (
             ("1", "holder", "active", 0, (A("open_warranty_claim", "anyone"), A("transfer_warranty", "anyone"))),
-            ("2", "underwriter", "claimed", 10**18, (A("accept_warranty_claim", "anyone"), A("offer_repair", "anyone"))),
+            ("2", "underwriter", "claimed", 10**18, (A("offer_repair", "anyone"),)),
         )
     )  # fmt: skip
     orders_shown = (pack, ask, closed, dispute, pay, way, done, returning, case)

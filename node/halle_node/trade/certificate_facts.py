@@ -7,9 +7,10 @@ from sqlalchemy.dialects.sqlite import insert
 
 from halle_node.chain.records import ChainEvent
 from halle_node.chain.watcher_rows import event_of, events_about
-from halle_node.db.schema.chain import chain_event
+from halle_node.db.schema.chain import chain_event, chain_tx
 from halle_node.db.schema.trade import trade_certificate
 from halle_node.trade.book import Order
+from halle_node.trade.chainwork import MOVING_STATES
 from halle_node.trade.folding import fact_of
 from halle_protocol.order import OrderState
 from halle_protocol.warranty import CertificateState, Party, fold_certificate
@@ -48,6 +49,13 @@ def party_of(certificate: CertificateState, me: bytes) -> Party:
     if me == certificate.holder:
         return "holder"
     return "underwriter" if me == certificate.underwriter else "anyone"
+
+
+def is_moving(conn: Connection, certificate_id: int) -> bool:
+    """Say whether a transaction of ours about a certificate is not in a block yet."""
+    ref = certificate_id.to_bytes(WORD_BYTES, "big")
+    query = select(chain_tx.c.id).where(chain_tx.c.ref == ref, chain_tx.c.state.in_(MOVING_STATES))
+    return conn.execute(query).first() is not None
 
 
 def held_or_backed(conn: Connection, me: bytes) -> list[int]:

@@ -56,7 +56,7 @@ def card_of(room: Room, conn: Connection, certificate_id: int) -> CertificateCar
     state = certificate_state(conn, certificate_id)
     party = party_of(state, room.me)
     order = book.by_order_id(conn, state.order_id)
-    moves = moves_of(state, party, room.chain_time()) if party != "anyone" else []
+    moves = moves_of(conn, state, party, room.chain_time())
     symbol, decimals = token_of(room, order, order.terms.token) if order and order.terms else ("", 0)
     said = claim_messages(conn, certificate_id)
     return CertificateCard(

@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 
 from halle_node.catalog.own_reviews import is_reviewed
 from halle_node.trade.book import Order
-from halle_node.trade.certificate_facts import certificate_ids, certificate_state, party_of
+from halle_node.trade.certificate_facts import certificate_ids, certificate_state, is_moving, party_of
+from halle_node.trade.chainwork import in_flight, is_live
 from halle_node.trade.folding import state_of
 from halle_node.trade.parcels import is_proven
 from halle_protocol.errors import Refused
-from halle_protocol.order import Action, OrderState, next_actions, sitting_arbiter
+from halle_protocol.order import Action, OrderState, Status, next_actions, sitting_arbiter
 from halle_protocol.warranty import CertificateState, Party, certificate_actions
 
 CERTIFICATE_MOVES = {
@@ -49,20 +50,45 @@ def possible_moves(conn: Connection, order: Order, state: OrderState, now: int) 
 def certificate_moves(conn: Connection, order: Order, certificate_id: int, now: int) -> list[Action]:
     """Return our side's moves on one certificate of an order."""
     certificate = certificate_state(conn, certificate_id)
-    party = "arbiter" if order.role == "arbiter" else party_of(certificate, order.me)
-    return [
-        Action(name, order.role, until, ("chain",))
-        for name, until in moves_of(certificate, party, now)
-        if party != "anyone"
-    ]
+    party: Party = "arbiter" if order.role == "arbiter" else party_of(certificate, order.me)
+    return [Action(name, order.role, until, ("chain",)) for name, until in moves_of(conn, certificate, party, now)]
 
 
-def moves_of(certificate: CertificateState, party: Party, now: int) -> list[tuple[str, int | None]]:
-    """Return (move, until) of a party on a certificate."""
+def moves_of(conn: Connection, certificate: CertificateState, party: Party, now: int) -> list[tuple[str, int | None]]:
+    """Return (move, until) of a party on a certificate; nothing while a move of ours is on its way."""
+    if party == "anyone" or is_moving(conn, certificate.id):
+        return []
     return [(CERTIFICATE_MOVES[each.name], each.until) for each in certificate_actions(certificate, party, now)]
 
 
+SENT_ONCE = {
+    "accept": ("accept",),
+    "approve": ("fund",),
+    "lapse": ("lapse",),
+    "ship": ("ship",),
+    "hand_over": ("deliver", "deliverByCarrier"),
+    "prove_delivery": ("deliver", "deliverByCarrier"),
+    "claim": ("claim",),
+    "reclaim": ("reclaim",),
+    "dispute": ("dispute",),
+    "rule": ("rule",),
+    "escalate": ("escalate",),
+    "close_by_default": ("closeByDefault",),
+    "accept_settlement": ("settle",),
+    "issue_warranty": ("register-warranty",),
+}
+"""Moves that a transaction of ours for one of these purposes has made already, whatever the chain says yet."""
+PAYOUTS = ("release", "refund", "settle")
+"""One payout at a time: the next would count what is held twice."""
+
+
 def _is_hidden(conn: Connection, order: Order, state: OrderState, name: str) -> bool:
+    if is_live(conn, order, SENT_ONCE.get(name, ())):
+        return True
+    if name in ("release", "refund", "accept_settlement") and in_flight(conn, order, PAYOUTS):
+        return True
+    if name == "cancel" and state.status == Status.NONE and is_live(conn, order, ("fund",)):
+        return True
     if name == "review":
         return is_reviewed(conn, order.order_id)
     if name == "prove_delivery":

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 import halle_contracts
-from halle_node.db.schema.chain import chain_tx
 from halle_node.db.schema.trade import trade_claim_message
 from halle_node.trade import attachments, book, chainwork, letters, offer
 from halle_node.trade.book import Order
@@ -195,8 +194,7 @@ class Warranties:
     def moves(self, conn: Connection, certificate_id: int, now: int) -> list[tuple[str, int | None]]:
         """Return (move, until): what we may do with a certificate."""
         state = certificate_state(conn, certificate_id)
-        party = party_of(state, self._room.me)
-        return moves_of(state, party, now) if party != "anyone" else []
+        return moves_of(conn, state, party_of(state, self._room.me), now)
 
     async def _act(
         self,
@@ -216,12 +214,6 @@ class Warranties:
         def change(conn: Connection) -> None:
             desk = self._desk(conn, ref, move, now)
             said = body(desk) if body else {}
-            if is_moving(conn, room, desk.id, move):
-                raise Refused(
-                    "The transaction for this is already on its way.",
-                    code="already-sent",
-                    hint="Wait until it is in a block.",
-                )
             given = (*(first(desk) if first else ()), *(arguments(said) if arguments and first else ()))
             args = (*given, desk.id) if first else (desk.id, *(arguments(said) if arguments else ()))
             self._enqueue(conn, desk, function, args, move)
@@ -356,15 +348,6 @@ def read_id(ref: str) -> int:
         return int(ref.removeprefix(PREFIX).removeprefix("0x"), 16)
     except ValueError:
         raise Refused(f"There is no certificate {ref[:80]!r}.", code="certificate-unknown") from None
-
-
-def is_moving(conn: Connection, room: Room, certificate_id: int, move: str) -> bool:
-    """Say whether this move is on its way already."""
-    ref = certificate_id.to_bytes(32, "big")
-    query = select(chain_tx.c.id).where(
-        chain_tx.c.ref == ref, chain_tx.c.purpose == move, chain_tx.c.state.in_(chainwork.MOVING_STATES)
-    )
-    return conn.execute(query).first() is not None
 
 
 def add_claim_message(conn: Connection, certificate_id: int, message: Message) -> None:
