@@ -127,7 +127,7 @@ async def publish(node: ServedNode, request: web.Request) -> Any:
 
 
 async def export_site(node: ServedNode, request: web.Request) -> Any:
-    form = await body_of(request)
+    form = await forms.body_of(request)
     return await node.catalog.export_site(Path(str(form.get("folder", ""))), str(form.get("url") or ""))
 
 
