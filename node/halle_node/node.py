@@ -200,6 +200,7 @@ class Node:
             self.clock,
             blocks=self.blocks,
             whereabouts=self._whereabouts,
+            fetch=self.network.fetch,
         )
         self.blocks.protect = lambda: [*self.catalog.kept(), *self.trade.kept()]
 

@@ -39,7 +39,19 @@ class EscrowForm:
     deliver_within_s: int = 21 * 86_400
     inspect_within_s: int = 7 * 86_400
     arbiter_within_s: int = 14 * 86_400
+    carrier: bytes = bytes(20)
     proof_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceForm:
+    """A role taken on for others; `about` by language. Units: fee per ten thousand, answer in seconds."""
+
+    about: Mapping[str, str] = field(default_factory=dict)
+    fee_bps: int = 0
+    respond_within_s: int = 7 * 86_400
+    languages: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class ProfileForm:
     payment: tuple[PaymentForm, ...] = ()
     terms: EscrowForm = field(default_factory=EscrowForm)
     policies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    services: Mapping[str, ServiceForm] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

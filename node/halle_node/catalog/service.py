@@ -148,6 +148,13 @@ class CatalogService:
         await self._db.write(lambda connection: self._append_photo(connection, handle, photo, filename))
         return photo
 
+    async def clean_photo(self, data: bytes) -> bytes:
+        """Return a picture made anew from what `data` shows, without what else was in the file.
+
+        Raises: Refused("image-too-large" | "image-format" | "image-damaged").
+        """
+        return (await self._studio.prepare(data)).full
+
     def _append_photo(self, connection: Connection, handle: str, photo: Photo, filename: str) -> None:
         drafts.need(connection, handle)
         photos = [one for one in drafts.photos_of(connection, handle) if one.cid != photo.cid]

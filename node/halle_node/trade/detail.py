@@ -9,6 +9,7 @@ from halle_node.trade import book
 from halle_node.trade.balances import balance_of, token_of
 from halle_node.trade.book import Order
 from halle_node.trade.certificates import certificates
+from halle_node.trade.extras import case_bundles, deliverables, parcel_history, return_view
 from halle_node.trade.folding import state_of
 from halle_node.trade.legal import possible_moves
 from halle_node.trade.lines import lines_of, rate_name
@@ -69,6 +70,11 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         next_actions=_actions(room, conn, order, state),
         transactions=transactions(room, conn, order),
         settlements=_settlements(state),
+        unsent=state.unsent if state.status == Status.ACCEPTED else {},
+        checkpoints=parcel_history(conn, order, state),
+        deliverables=deliverables(state),
+        returning=return_view(state),
+        bundles=case_bundles(conn, order, state),
         problem=order.row.problem or _refusal(room, order),
         waiting=len(waiting),
         waiting_at=_waiting_at(waiting),
@@ -154,6 +160,8 @@ def _shipments(state: OrderState) -> tuple[ShipmentView, ...]:
             url=message.body.get("url") or "",
             at=message.issued,
             commitment=message.body["commitment"].hex(),
+            pieces={line["sku"]: line["quantity"] for line in message.body.get("lines", ())},
+            replaces=bool(message.body.get("replaces")),
         )
         for message in state.shipments
     )
@@ -182,6 +190,7 @@ def _chat(room: Room, conn: Connection, order: Order) -> tuple[ChatLine, ...]:
             by="merchant" if message.sender == order.merchant else "buyer",
             text=str(message.body.get("text", "")),
             delivered=message.sender != room.me or message.id.hex() in delivered,
+            message_id=message.id.hex(),
         )
         for message in said
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from halle_node.db.schema.messages import message_outbox
 from halle_node.messages.route import Destination, Route
 from halle_node.trade import book
 from halle_node.trade.book import Order
@@ -59,6 +60,13 @@ def post(room: Room, conn: Connection, key: str, message: Message, to: Destinati
     """Make a composed message a fact of the order and queue it."""
     book.add_message(conn, key, message)
     room.messages.send(conn, message, to.prekey, to.route)
+
+
+def is_queued(conn: Connection, message: Message) -> bool:
+    """Say whether a message of ours is in the outbox, on its way or answered."""
+    table = message_outbox
+    where = (table.c.recipient == message.to, table.c.message_id == message.id)
+    return conn.execute(select(table.c.id).where(*where)).first() is not None
 
 
 def destination_of(room: Room, order: Order) -> Destination:

@@ -18,7 +18,7 @@ from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
 
 from ..node_access import ServedNode, node_of
-from . import forms
+from . import forms, roles
 from .wire import to_json
 
 Call = Callable[[ServedNode, web.Request], Awaitable[Any]]
@@ -40,18 +40,6 @@ def _answering(call: Call) -> Callable[[web.Request], Awaitable[web.Response]]:
         )
 
     return handler
-
-
-async def body_of(request: web.Request) -> dict[str, Any]:
-    """Return the JSON object of a request; no body is an empty one. Raises: Refused "body-malformed"."""
-    text = await request.text()
-    try:
-        value = json.loads(text) if text else {}
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Refused("The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json.")
-    return value
 
 
 # --- the node itself
@@ -102,7 +90,7 @@ async def reachability(node: ServedNode, _: web.Request) -> Any:
 
 
 async def connect(node: ServedNode, request: web.Request) -> Any:
-    await node.network.connect(str((await body_of(request)).get("addr", "")))
+    await node.network.connect(str((await forms.body_of(request)).get("addr", "")))
     return {"peers": node.network.peers()}
 
 
@@ -171,7 +159,7 @@ async def show_product(node: ServedNode, request: web.Request) -> Any:
 
 
 async def add_product(node: ServedNode, request: web.Request) -> Any:
-    form = forms.product(await body_of(request), node.config)
+    form = forms.product(await forms.body_of(request), node.config)
     return {"handle": await node.catalog.save_product(form)}
 
 
@@ -181,7 +169,7 @@ async def add_photo(node: ServedNode, request: web.Request) -> Any:
 
 
 async def set_stock(node: ServedNode, request: web.Request) -> Any:
-    handle, form = request.match_info["handle"], await body_of(request)
+    handle, form = request.match_info["handle"], await forms.body_of(request)
     sku = str(form.get("sku") or "") or node.catalog.product(handle).form.variants[0].sku
     await node.catalog.set_stock(handle, sku, forms.whole(form, "on_hand"))
     return node.catalog.product(handle).stock
@@ -198,11 +186,11 @@ async def restore_product(node: ServedNode, request: web.Request) -> Any:
 
 
 async def publish(node: ServedNode, request: web.Request) -> Any:
-    return await node.catalog.publish(replace=(await body_of(request)).get("replace") is True)
+    return await node.catalog.publish(replace=(await forms.body_of(request)).get("replace") is True)
 
 
 async def export_site(node: ServedNode, request: web.Request) -> Any:
-    form = await body_of(request)
+    form = await forms.body_of(request)
     return await node.catalog.export_site(Path(str(form.get("folder", ""))), str(form.get("url") or ""))
 
 
@@ -263,7 +251,7 @@ async def cart(node: ServedNode, _: web.Request) -> Any:
 
 
 async def add_to_cart(node: ServedNode, request: web.Request) -> Any:
-    form = await body_of(request)
+    form = await forms.body_of(request)
     return await node.trade.cart_add(
         str(form.get("store", "")),
         str(form.get("handle", "")),
@@ -277,7 +265,7 @@ async def clear_cart(node: ServedNode, _: web.Request) -> Any:
 
 
 async def checkout(node: ServedNode, request: web.Request) -> Any:
-    return {"order_key": await node.trade.request_quote(forms.checkout(await body_of(request)))}
+    return {"order_key": await node.trade.request_quote(forms.checkout(await forms.body_of(request)))}
 
 
 async def list_orders(node: ServedNode, request: web.Request) -> Any:
@@ -291,7 +279,7 @@ async def show_order(node: ServedNode, request: web.Request) -> Any:
 
 async def act(node: ServedNode, request: web.Request) -> Any:
     key = request.match_info["key"]
-    await node.trade.act(key, request.match_info["action"], **await body_of(request))
+    await node.trade.act(key, request.match_info["action"], **await forms.body_of(request))
     return node.trade.order(key)
 
 
@@ -318,7 +306,7 @@ async def get_test_money(node: ServedNode, _: web.Request) -> Any:
 
 
 async def advance_clock(node: ServedNode, request: web.Request) -> Any:
-    return {"time": await node.chain.dev_advance(forms.whole(await body_of(request), "seconds"))}
+    return {"time": await node.chain.dev_advance(forms.whole(await forms.body_of(request), "seconds"))}
 
 
 ROUTES: tuple[tuple[str, str, Call], ...] = (
@@ -364,4 +352,20 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/wallet", wallet),
     ("POST", "/wallet/test-money", get_test_money),
     ("POST", "/chain/advance", advance_clock),
+    ("GET", "/orders/{key}/files/{file}", roles.order_file),
+    ("GET", "/cases", roles.list_cases),
+    ("GET", "/services/{role}", roles.list_services),
+    ("POST", "/services/{role}", roles.offer_service),
+    ("DELETE", "/services/{role}", roles.withdraw_service),
+    ("POST", "/parties", roles.choose_parties),
+    ("GET", "/accept-rules", roles.show_accept_rules),
+    ("POST", "/accept-rules", roles.set_accept_rules),
+    ("GET", "/parcels", roles.list_parcels),
+    ("POST", "/parcels/{shipment}", roles.attest),
+    ("GET", "/certificates", roles.list_certificates),
+    ("POST", "/certificates/{name}/{action}", roles.act_on_certificate),
+    ("POST", "/bond/withdraw", roles.withdraw_bond),
+    ("GET", "/products/{handle}/digital", roles.list_digital),
+    ("POST", "/products/{handle}/digital", roles.add_digital),
+    ("DELETE", r"/products/{handle}/digital/{id:\d{1,9}}", roles.remove_digital),
 )
