@@ -22,14 +22,14 @@ def require_success(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-2_000:]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_solidity_tests_pass() -> None:
     done = run_on_contracts([str(forge()), "test", "--fuzz-seed", "0x1"], "legacy")
     require_success(done)
     assert campaigns(done.stdout, 256, 500) == CAMPAIGNS
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_solidity_tests_pass_through_the_other_pipeline() -> None:
     # That pipeline compiles a contract again for each test contract that deploys it, for minutes: the tables and the
     # campaigns, which make every call, stand for the rest.
