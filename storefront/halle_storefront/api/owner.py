@@ -70,7 +70,7 @@ async def pins(node: ServedNode, _: web.Request) -> Any:
 
 
 async def clean_up(node: ServedNode, request: web.Request) -> Any:
-    return await node.clean_up(apply=(await body_of(request)).get("apply") is True)
+    return await node.clean_up(apply=(await forms.body_of(request)).get("apply") is True)
 
 
 async def network(node: ServedNode, _: web.Request) -> Any:
@@ -99,7 +99,7 @@ async def access_rules(node: ServedNode, request: web.Request) -> Any:
 
 
 async def add_access_rule(node: ServedNode, request: web.Request) -> Any:
-    form = await body_of(request)
+    form = await forms.body_of(request)
     allows = request.match_info["list"] == "allow"
     return await node.access.add(str(form.get("subject", "")), allows=allows, note=str(form.get("note", "")))
 
@@ -121,13 +121,13 @@ async def mailboxes(node: ServedNode, _: web.Request) -> Any:
 
 
 async def add_mailbox(node: ServedNode, request: web.Request) -> Any:
-    addr = forms.text(await body_of(request), "addr")
+    addr = forms.text(await forms.body_of(request), "addr")
     await node.catalog.save_mailboxes([*node.catalog.profile().mailboxes, addr])
     return await _mailboxes_changed(node, request)
 
 
 async def remove_mailbox(node: ServedNode, request: web.Request) -> Any:
-    addr, named = forms.text(await body_of(request), "addr"), node.catalog.profile().mailboxes
+    addr, named = forms.text(await forms.body_of(request), "addr"), node.catalog.profile().mailboxes
     left = [mailbox for mailbox in named if mailbox != addr]
     if len(left) == len(named):
         raise Refused(f"{addr} is none of our mailboxes.", code="mailbox-unknown", hint="See: halle mailbox status")
