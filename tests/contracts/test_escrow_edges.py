@@ -154,6 +154,20 @@ def test_claim_many_skips_what_is_due_only_a_second_later(market: Market) -> Non
     assert market.balance(market.token, MERCHANT.address) == terms.amount
 
 
+def test_claim_many_pays_one_merchant_in_each_token_of_its_own(market: Market) -> None:
+    """Neighbours in a batch share one payment only if merchant and token are the same."""
+    orders = [market.terms(token=token) for token in (market.token, market.token, bytes(20), market.token)]
+    for terms in orders:
+        market.fund(terms)
+        market.do(MERCHANT, "ship", terms, bytes(32))
+    market.wait(15 * DAY)
+    batch = ([terms_tuple(terms) for terms in orders], [BUYER.address] * 4)
+    paid = int.from_bytes(market.call(STRANGER.address, "claimMany", *batch).output, "big")
+    assert paid == 4
+    assert market.balance(market.token, MERCHANT.address) == 3_000_000
+    assert market.balance(bytes(20), MERCHANT.address) == 1_000_000
+
+
 def test_withdraw_tells_who_took_what_where(market: Market) -> None:
     nasty = Nasty(market)
     terms = market.terms(token=nasty.address)

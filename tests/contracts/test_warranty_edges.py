@@ -42,6 +42,8 @@ def test_bond_takes_up_to_128_bits_and_not_nothing(desk: Desk) -> None:
         desk.deposit(2**128 - 1_000)
     desk.deposit(2**128 - 1_001)
     assert desk.bond() == (2**128 - 1, 0)
+    desk.register(cover=2**128 - 1)
+    assert desk.bond() == (2**128 - 1, 2**128 - 1)
 
 
 def test_claims_tell_their_steps(desk: Desk) -> None:
