@@ -13,6 +13,7 @@ from contracts.evm_market import (
     CODE,
     DAY,
     MERCHANT,
+    OPERATOR,
     STRANGER,
     Account,
     Market,
@@ -131,6 +132,18 @@ def test_accept_by_sig_is_too_late_after_the_window(market: Market) -> None:
     market.wait(terms.accept_within + 1)
     with pytest.raises(Reverted, match="TooLate"):
         market.do(STRANGER, "acceptBySig", terms, market.signature(terms))
+
+
+def test_operator_acts_in_its_last_second_and_not_after(market: Market) -> None:
+    terms, late = market.terms(), market.terms()
+    for each in (terms, late):
+        market.fund(each, b"")
+    market.call(MERCHANT.address, "setOperator", OPERATOR.address, market.now + DAY)
+    market.wait(DAY)
+    market.do(OPERATOR, "accept", terms)
+    market.wait(1)
+    with pytest.raises(Reverted, match="NotAuthorised"):
+        market.do(OPERATOR, "accept", late)
 
 
 def test_deliver_by_carrier_refuses_terms_without_a_carrier(market: Market) -> None:
