@@ -18,7 +18,11 @@ from ..order_files import file_of
 ROLES = (
     ("arbiter", N_("Arbiter"), N_("You decide disputes between buyers and shops, for a share of what is in dispute.")),
     ("carrier", N_("Carrier"), N_("You carry parcels; your record of the delivery counts as its proof.")),
-    ("underwriter", N_("Underwriter"), N_("You back warranties with a bond of your own, for a premium.")),
+    (
+        "underwriter",
+        N_("Underwriter"),
+        N_("You back the warranties you issue with a bond of your own. Others cannot buy cover from you here yet."),
+    ),
 )
 CHECKPOINTS = (
     ("accepted", N_("Taken over")),
