@@ -12,7 +12,7 @@ unexport HALLE_HOME
 
 PACKAGES := protocol/halle_protocol contracts/halle_contracts node/halle_node storefront/halle_storefront cli/halle_cli
 
-.PHONY: help demo test check bench bench-gas mutants abi docs tools constraints clean
+.PHONY: help demo test check bench bench-gas mutants soak abi docs tools constraints clean
 
 help:
 	@echo "make demo [ARGS=--exit]   a whole market on this machine, told as a story (Python >= 3.11 only)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench                measure against the bars and write docs/benchmarks.md"
 	@echo "make bench-gas            measure what the contracts cost and write docs/gas.md"
 	@echo "make mutants              change the contracts line by line; every mutant must die or be explained"
+	@echo "make soak [ARGS='--minutes 60 contracts']   the long runs that find what a test has no time for"
 	@echo "make abi                  compile the contracts and rewrite the committed artifacts (needs npm)"
 	@echo "make docs                 rewrite the generated parts of docs/"
 	@echo "make constraints          resolve the dependencies again and pin them with hashes"
@@ -50,8 +51,12 @@ bench-gas: $(VENV)/.installed-dev
 mutants: $(VENV)/.installed-dev contracts/node_modules/.installed
 	$(BIN)/python contracts/script/mutants.py $(if $(RESULTS),--results $(RESULTS)) $(ARGS)
 
-abi: contracts/node_modules/.installed
+soak: $(VENV)/.installed-dev tools
+	$(BIN)/python tests/soak $(ARGS)
+
+abi: contracts/node_modules/.installed $(VENV)/.installed-dev
 	cd contracts && node script/compile.mjs
+	$(BIN)/python contracts/script/deployments.py
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/build.py
@@ -59,7 +64,7 @@ docs: $(VENV)/.installed-dev
 
 # What only the tests need and pip cannot bring. Each is optional unless HALLE_REQUIRE=all.
 tools: $(VENV)/.installed-dev
-	@HALLE_REQUIRE=$(HALLE_REQUIRE) sh tests/tools.sh
+	@HALLE_REQUIRE=$(HALLE_REQUIRE) VENV=$(VENV) sh tests/tools.sh
 
 contracts/node_modules/.installed: contracts/package-lock.json
 	cd contracts && npm ci --ignore-scripts --no-audit --no-fund
@@ -89,6 +94,8 @@ constraints:
 		--extra node --extra build pyproject.toml -o constraints.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--extra node --extra build --extra dev -c constraints.txt pyproject.toml -o constraints-dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		contracts/analysis.in -o contracts/analysis.txt
 
 clean:
 	rm -rf $(VENV) .tools contracts/node_modules tests/interop/js/node_modules contracts/out contracts/cache .pytest_cache .mypy_cache .ruff_cache

@@ -73,7 +73,7 @@ def errors_page() -> str:
 
 
 # Functions that take the code as a plain argument, by the convention of their module.
-TAKE_A_CODE = {"Rejected", "_refuse", "_refusal", "_unencodable", "_changed", "_lose", "_whole"}
+TAKE_A_CODE = {"Rejected", "_refuse", "refusal", "_refusal", "_unencodable", "_changed", "_lose", "_whole"}
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
 

@@ -17,6 +17,7 @@ from halle_protocol.warranty import TRANSITIONS as CERTIFICATE_TRANSITIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERFACES = ROOT / "contracts" / "src" / "interfaces"
+CONTRACTS = (*SHIPPED, "ArbiterERC792")
 _REGION = re.compile(r"(<!-- begin ([a-z-]+) -->\n)(.*?)(<!-- end \2 -->)", re.DOTALL)
 _STRUCT = re.compile(r"^struct (\w+) \{\n(.*?)^\}", re.DOTALL | re.MULTILINE)
 _COMMENTED = re.compile(r"((?:^ *///[^\n]*\n)*)^ *(?:error|event) (\w+)\(", re.MULTILINE)
@@ -132,7 +133,7 @@ def _struct_rows(body: str) -> list[tuple[str, ...]]:
 
 def _events() -> str:
     rows = []
-    for name in SHIPPED:
+    for name in CONTRACTS:
         for item in artifact(name).abi:
             if item["type"] == "event":
                 fields = [f"{f['name']}{' *' if f['indexed'] else ''}" for f in item["inputs"]]
@@ -143,7 +144,7 @@ def _events() -> str:
 def _reverts() -> str:
     where: dict[str, list[str]] = {}
     fields: dict[str, str] = {}
-    for name in SHIPPED:
+    for name in CONTRACTS:
         for item in artifact(name).abi:
             if item["type"] == "error":
                 where.setdefault(item["name"], []).append(name)
@@ -169,7 +170,7 @@ def _cause(error: str) -> tuple[str, str]:
 def _comments() -> dict[str, str]:
     """Return the words above each error or event of the interfaces."""
     found: dict[str, str] = {}
-    for path in sorted(INTERFACES.glob("*.sol")):
+    for path in [*sorted(INTERFACES.glob("*.sol")), INTERFACES.parent / "ArbiterERC792.sol"]:
         for comment, name in _COMMENTED.findall(path.read_text(encoding="utf-8")):
             lines = [line.strip().removeprefix("///").strip() for line in comment.splitlines()]
             words = " ".join(lines).removeprefix("@notice ")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Get what the tests need beyond Python: npm packages, engines built from Go modules and, as root on Debian,
-# Chromium and what makes networks and routers.
+# Get what the tests need beyond the project's Python: analysers of contracts, npm packages, engines built from Go
+# modules and, as root on Debian, Chromium and what makes networks and routers.
 # Without a tool its tests are skipped by name; with HALLE_REQUIRE=all they fail instead.
 set -u
 
@@ -45,7 +45,18 @@ apt_package() {
     fi
 }
 
+# python_tools NAME REQUIREMENTS WHAT: a venv of its own in .tools/NAME, as these packages contradict the project's
+python_tools() {
+    [ ".tools/$1/.installed" -nt "$2" ] && return
+    echo "Installing $3 (pip) …"
+    { "${VENV:-.venv}/bin/python" -m venv --clear ".tools/$1" \
+        && ".tools/$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$2"; } >/dev/null 2>&1 \
+        && touch ".tools/$1/.installed" \
+        || echo "pip could not install $3: their tests will be skipped."
+}
+
 npm_packages contracts "the contract tools"
+python_tools contracts contracts/analysis.txt "Slither and halmos"
 npm_packages tests/interop/js "the engines of others in JavaScript"
 go_program ipfs github.com/ipfs/kubo/cmd/ipfs
 go_program halle-peer ./peer

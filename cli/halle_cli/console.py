@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,21 @@ def read_password(config: Config, *, confirm: bool = False) -> str:
             confirmation_prompt=confirm,
         )
     )
+
+
+def size(count: int) -> str:
+    """Return `1.2 MB` of a number of bytes."""
+    value, units = float(count), ("B", "kB", "MB", "GB", "TB")
+    for unit in units[:-1]:
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} {units[-1]}"
+
+
+def when(seconds: int) -> str:
+    """Return a local time to the second, or `never` for 0."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19] if seconds else "never"
 
 
 def money(value: Mapping[str, Any] | None) -> str:

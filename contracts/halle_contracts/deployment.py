@@ -1,11 +1,15 @@
 """The same address on every chain: CREATE2 through the canonical deployer, salt and code alone decide.
 
 The contracts have no owner and no setting, so whoever deploys them gets the same thing. Escrow knows
-DeliveryTracking, Warranty knows Escrow; deploy in the order of `SHIPPED`.
+DeliveryTracking, Warranty knows Escrow; deploy in the order of `SHIPPED`. An `ArbiterERC792` belongs to one court: its
+address follows from that court's (`CourtArbiter`).
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Final
 
 from halle_contracts.artifacts import artifact
@@ -35,10 +39,24 @@ DEPLOYER_RAW_TRANSACTION: Final = bytes.fromhex(
 
 SALT: Final = bytes(32)
 SHIPPED: Final = ("DeliveryTracking", "Escrow", "Warranty")
-_NEEDS: Final = {"DeliveryTracking": (), "Escrow": ("DeliveryTracking",), "Warranty": ("Escrow",)}
+# What each is given when it is made, by the name of the immutable that keeps it.
+_NEEDS: Final = {
+    "DeliveryTracking": {},
+    "Escrow": {"tracking": "DeliveryTracking"},
+    "Warranty": {"escrow": "Escrow"},
+}
 
-DEPLOYMENTS: Final[dict[int, dict[str, bytes]]] = {}
-"""Known addresses that differ from `predicted_address`, by chain id; none so far."""
+
+def _load_deployments() -> dict[int, dict[str, bytes]]:
+    stored = json.loads(files("halle_contracts").joinpath("deployments.json").read_text("utf-8"))
+    return {
+        int(chain): {name: bytes.fromhex(address[2:]) for name, address in known.items()}
+        for chain, known in stored["chains"].items()
+    }
+
+
+DEPLOYMENTS: Final[dict[int, dict[str, bytes]]] = _load_deployments()
+"""Known addresses that differ from `predicted_address`, by chain id."""
 
 
 def creation_code(name: str, salt: bytes = SALT) -> bytes:
@@ -46,7 +64,7 @@ def creation_code(name: str, salt: bytes = SALT) -> bytes:
     if name not in _NEEDS:
         message = f"{name} has no canonical deployment; use encode_constructor with its arguments."
         raise LocalProtocolError(message, code="no-canonical-deployment")
-    return encode_constructor(name, *(predicted_address(need, salt) for need in _NEEDS[name]))
+    return encode_constructor(name, *(predicted_address(need, salt) for need in _NEEDS[name].values()))
 
 
 def deployment_call(name: str, salt: bytes = SALT) -> bytes:
@@ -66,9 +84,33 @@ def predicted_address(name: str, salt: bytes = SALT, *, code: bytes | None = Non
 
 def deployed_runtime(name: str, salt: bytes = SALT) -> bytes:
     """Return the exact code that `eth_getCode` must show at `predicted_address`."""
-    made = artifact(name)
-    needs = _NEEDS[name]
-    runtime = bytearray(made.runtime)
-    for start, length in made.immutables:
-        runtime[start : start + length] = predicted_address(needs[0], salt).rjust(length, b"\0")
-    return bytes(runtime)
+    needs = {immutable: predicted_address(need, salt) for immutable, need in _NEEDS[name].items()}
+    return artifact(name).runtime_with(needs)
+
+
+@dataclass(frozen=True)
+class CourtArbiter:
+    """The `ArbiterERC792` of one court, at the address that follows from what it is made of.
+
+    Shape: `court` is the ERC-792 arbitrator's address, `extra_data` what it wants to be told (court, jurors), and
+    `meta_evidence` the URI of the ERC-1497 document that tells jurors what the cases are about.
+    """
+
+    court: bytes
+    extra_data: bytes = b""
+    meta_evidence: str = ""
+
+    @property
+    def code(self) -> bytes:
+        """Return the creation code, for the canonical deployer."""
+        escrow = predicted_address("Escrow")
+        return encode_constructor("ArbiterERC792", escrow, self.court, self.extra_data, self.meta_evidence)
+
+    @property
+    def address(self) -> bytes:
+        return predicted_address("ArbiterERC792", code=self.code)
+
+    @property
+    def runtime(self) -> bytes:
+        """Return the exact code that `eth_getCode` must show at `address`."""
+        return artifact("ArbiterERC792").runtime_with({"escrow": predicted_address("Escrow"), "court": self.court})

@@ -20,8 +20,8 @@ const SETTINGS = {
   viaIR: false,
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
-const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "SignatureValidator", "TestToken"];
-const FIXTURES = ["NastyToken", "NastyReceiver", "SmartAccount", "ProxiedToken", "ProxyToken", "AuthorisingToken",
+const SHIPPED = ["Escrow", "DeliveryTracking", "Warranty", "ArbiterERC792", "SignatureValidator", "TestToken"];
+const FIXTURES = ["Court", "NastyToken", "NastyReceiver", "SmartAccount", "ProxiedToken", "ProxyToken", "AuthorisingToken",
   "AccountFactory"];
 
 function solidityFiles(folder) {
@@ -44,7 +44,7 @@ function compile(paths) {
     settings: {
       ...SETTINGS,
       outputSelection: {
-        "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object",
+        "*": { "": ["ast"], "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object",
           "evm.deployedBytecode.immutableReferences"] },
       },
     },
@@ -61,7 +61,20 @@ function compile(paths) {
     for (const problem of problems) process.stderr.write(problem.formattedMessage + "\n");
     process.exit(1);
   }
-  return { contracts: output.contracts, used };
+  return { contracts: output.contracts, names: immutableNames(output.sources), used };
+}
+
+// The compiler tells immutables apart by the number of their declaration.
+function immutableNames(sources) {
+  const names = {};
+  const visit = (node) => {
+    if (Array.isArray(node)) return node.forEach(visit);
+    if (node === null || typeof node !== "object") return undefined;
+    if (node.nodeType === "VariableDeclaration" && node.mutability === "immutable") names[node.id] = node.name;
+    return Object.values(node).forEach(visit);
+  };
+  visit(Object.values(sources).map((source) => source.ast));
+  return names;
 }
 
 // One hash over every source the compiler read, so that a stale artifact shows.
@@ -73,27 +86,28 @@ function hashSources(used) {
   return hash.digest("hex");
 }
 
-function artifact(name, contracts, sourceHash) {
+function artifact(name, contracts, names, sourceHash) {
   const file = Object.keys(contracts).find((path) => !path.startsWith("@") && contracts[path][name]);
   const { abi, evm } = contracts[file][name];
-  const immutables = Object.values(evm.deployedBytecode.immutableReferences ?? {}).flat();
+  const immutables = Object.entries(evm.deployedBytecode.immutableReferences ?? {})
+    .flatMap(([id, places]) => places.map(({ start, length }) => ({ name: names[id], start, length })));
   return {
     name,
     abi,
     bytecode: "0x" + evm.bytecode.object,
     runtime: "0x" + evm.deployedBytecode.object,
-    immutables: immutables.map(({ start, length }) => ({ start, length })).sort((a, b) => a.start - b.start),
+    immutables: immutables.sort((a, b) => a.start - b.start),
     sourceHash,
     compiler: solc.version(),
     settings: SETTINGS,
   };
 }
 
-function write(folder, names, { contracts, used }) {
+function write(folder, wanted, { contracts, names, used }) {
   mkdirSync(folder, { recursive: true });
   const sourceHash = hashSources(used);
-  for (const name of names) {
-    const text = JSON.stringify(artifact(name, contracts, sourceHash), null, 1) + "\n";
+  for (const name of wanted) {
+    const text = JSON.stringify(artifact(name, contracts, names, sourceHash), null, 1) + "\n";
     writeFileSync(join(folder, `${name}.json`), text);
     process.stdout.write(`${name}: ${Math.round(text.length / 1000)} kB\n`);
   }

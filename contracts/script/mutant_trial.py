@@ -104,6 +104,7 @@ class PipTests:
         sys.path[:0] = [str(place / "bindings"), str(REPOSITORY / "tests")]
         self._items: list[Any] = []
         self._work: Callable[[], None] | None = None
+        self._broken: BaseException | None = None
 
     def serve(self, work: Callable[[], None]) -> None:
         """Do `work`, which may ask for `failure` as often as it likes."""
@@ -121,13 +122,19 @@ class PipTests:
         files = [str(TESTS / f"{name}.py") for name in names]
         rewritten = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         options = ["-x", "-s", "-p", "no:cacheprovider", "-q", "--no-header", *rewritten]
-        if pytest.main([*options, *files], plugins=[self]) not in (0, 5):
+        code = pytest.main([*options, *files], plugins=[self])
+        if self._broken is not None:
+            raise self._broken
+        if code != 0:
             raise RuntimeError("pytest could not collect the tests")
 
     def pytest_runtestloop(self, session: Any) -> bool:
         self._items = list(session.items)
         assert self._work is not None
-        self._work()
+        try:
+            self._work()
+        except BaseException as error:  # pytest would only print it
+            self._broken = error
         return True
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -140,6 +147,8 @@ class PipTests:
         """Return the first test that fails against these contracts, or None."""
         suites = [f"{name}.py" for contract in bytecode for name in self._suites.get(contract, ())]
         chosen = [item for name in suites for item in self._items if item.path.name == name]
+        if not chosen:
+            return None
         self._told.unlink(missing_ok=True)
         kept = {name: (self._artifacts / f"{name}.json").read_text() for name in bytecode if name in SUITES}
         try:

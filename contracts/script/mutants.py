@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutant_operators import SOURCES, Mutant, mutants
-from mutant_trial import REPOSITORY, Compiler, Forge, PipTests, parts
+from mutant_trial import REPOSITORY, SUITES, Compiler, Forge, PipTests, parts
 
 EXPLAINED = REPOSITORY / "docs" / "security" / "mutants.md"
 
@@ -79,7 +79,10 @@ class Trials:
 
     def _ask(self, coming: list[Mutant], *, quick: bool = True) -> None:
         for mutant in coming:
-            self._compiler.ask(mutant.file, mutant.source(), parts(mutant.file), quick=quick)
+            wanted = parts(mutant.file)
+            if quick:  # what only forge tests need not be made before forge's turn
+                wanted = tuple(name for name in wanted if name in SUITES) or wanted
+            self._compiler.ask(mutant.file, mutant.source(), wanted, quick=quick)
 
     def _judge(self, mutant: Mutant, made: dict[str, str]) -> tuple[str, str]:
         if not made:

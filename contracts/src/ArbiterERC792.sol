@@ -42,8 +42,11 @@ contract ArbiterERC792 is Till, IArbitrable, IEvidence {
     /// The terms and the buyer are not those of the case.
     error WrongOrder(bytes32 orderId);
 
+    /// `payer` paid the court's fee for dispute `disputeId`.
     event Asked(bytes32 indexed orderId, uint256 indexed disputeId, address payer);
+    /// The court ruled; `buyerBps`/10,000 of the money, less the fee, will go to the buyer.
     event Decided(bytes32 indexed orderId, uint256 indexed disputeId, uint16 buyerBps);
+    /// The ruling was carried out in the escrow.
     event Executed(bytes32 indexed orderId, uint256 indexed disputeId);
 
     IEscrow public immutable escrow;
@@ -62,9 +65,12 @@ contract ArbiterERC792 is Till, IArbitrable, IEvidence {
     // Both calls are guarded, and what they write depends on what the other contract answers.
     // slither-disable-start reentrancy-eth,reentrancy-benign
 
-    /// @notice Bring a disputed order before the court. Send `court.arbitrationCost`; what is over comes back.
+    /// @notice Bring a disputed order before the court. Send `court.arbitrationCost` (wei); what is over comes back.
+    /// @dev Emits `Asked`, ERC-1497 `Dispute`. Reverts: `NotDue`, `AlreadyAsked`, `WrongPayment`, `Reentered`, and whatever
+    /// the court reverts with.
     function ask(Terms calldata t, address buyer) external payable nonReentrant returns (uint256 disputeId) {
         bytes32 orderId = escrow.orderIdOf(t, buyer);
+        // slither-disable-next-line unused-return - the deadline is the escrow's to enforce, when it is ruled
         (Status stage,,) = escrow.orders(orderId);
         bool due = (stage == Status.Disputed && t.arbiter == address(this))
             || (stage == Status.Escalated && t.backupArbiter == address(this));
@@ -82,6 +88,7 @@ contract ArbiterERC792 is Till, IArbitrable, IEvidence {
     }
 
     /// @notice Lay evidence before the jurors. @param evidence a URI of ERC-1497 evidence JSON.
+    /// @dev Emits `Evidence`. Reverts: `NotRuling` when there is no such case, or it is decided.
     function submitEvidence(uint256 disputeId, string calldata evidence) external {
         Case storage c = cases[disputeId];
         if (c.payer == address(0) || c.ruled) revert NotRuling();
@@ -89,6 +96,8 @@ contract ArbiterERC792 is Till, IArbitrable, IEvidence {
     }
 
     /// @inheritdoc IArbitrable
+    /// @dev Emits `Ruling`, `Decided`. Reverts: `NotRuling` for any caller but the court, an unknown or decided case, or a
+    /// ruling above `CHOICES`.
     function rule(uint256 disputeId, uint256 ruling) external {
         Case storage c = cases[disputeId];
         if (msg.sender != address(court) || c.payer == address(0) || c.ruled || ruling > CHOICES) revert NotRuling();
@@ -99,7 +108,8 @@ contract ArbiterERC792 is Till, IArbitrable, IEvidence {
     }
 
     /// @notice Carry a ruling out. The escrow pays this contract its fee, which goes on to who paid the court.
-    /// @dev Fails as `escrow.rule` does, for example after the arbiter's window. The guard keeps the fee's measure whole.
+    /// @dev Emits `Executed`, `Credited`. Reverts: `NotRuling` when undecided or done, `WrongOrder`, and as `escrow.rule`,
+    /// for example after the arbiter's window. The guard keeps the fee's measure whole.
     function execute(uint256 disputeId, Terms calldata t, address buyer) external nonReentrant {
         Case storage c = cases[disputeId];
         if (!c.ruled || c.executed) revert NotRuling();

@@ -37,11 +37,11 @@ contract DeliveryTracking is IDeliveryTracking, Signed {
 
     /// @inheritdoc IDeliveryTracking
     function attestBySig(address carrier, Attestation calldata a, uint256 deadline, bytes calldata sig) external {
+        // slither-disable-next-line timestamp - a signature's last second, minutes or hours away
         if (block.timestamp > deadline) revert TooLate(deadline);
         if (a.at <= _latest[carrier][a.shipmentId].at) revert BadTime(a.at);
-        bytes32 structHash = keccak256(
-            abi.encode(ATTESTATION_TYPEHASH, carrier, a.shipmentId, a.status, a.at, a.detailHash, deadline)
-        );
+        bytes32 structHash =
+            keccak256(abi.encode(ATTESTATION_TYPEHASH, carrier, a.shipmentId, a.status, a.at, a.detailHash, deadline));
         if (!_isSignedBy(carrier, _typedDigest(structHash), sig)) revert BadSignature();
         _record(carrier, a.shipmentId, a.status, a.at, a.detailHash);
     }
@@ -58,6 +58,7 @@ contract DeliveryTracking is IDeliveryTracking, Signed {
 
     function _record(address carrier, bytes32 shipmentId, uint8 status, uint40 at, bytes32 detailHash) private {
         if (status == 0 || status > LAST_STATUS) revert UnknownStatus(status);
+        // slither-disable-next-line timestamp - ten minutes' leeway for the clocks of carriers and validators
         if (at == 0 || at > block.timestamp + CLOCK_DRIFT) revert BadTime(at);
         Latest memory known = _latest[carrier][shipmentId];
         // A checkpoint reported late is kept as an event, but does not replace a newer one.

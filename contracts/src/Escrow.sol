@@ -17,6 +17,10 @@ import {IEscrow, Status, Terms} from "./interfaces/IEscrow.sol";
 /// balance; calls that pay out are kept out of those, and push last. The others call nobody who could come back
 /// (ERC-1271 checks and `tracking` are static calls).
 contract Escrow is IEscrow, Till, Operators {
+    // Deadlines are what these calls are about. Windows are hours and days: the seconds by which a validator can shift a
+    // block decide nothing.
+    // slither-disable-start timestamp
+
     bytes32 private constant TERMS_TYPEHASH = keccak256(
         "Terms(address merchant,address buyer,address token,uint256 amount,address arbiter,address backupArbiter,uint16 arbiterFeeBps,uint16 defaultBuyerBps,uint40 validUntil,uint32 acceptWithin,uint32 shipWithin,uint32 deliverWithin,uint32 inspectWithin,uint32 arbiterWithin,address carrier,bytes32 deliveryCode,bool proofRequired,bytes32 orderHash)"
     );
@@ -220,6 +224,7 @@ contract Escrow is IEscrow, Till, Operators {
         _requireDeliverable(raw(t), w);
         bytes32 shipmentId = shipmentIdOf(orderId, shipmentHash);
         if (raw(t).carrierOf() == address(0)) revert NotDelivered(shipmentId);
+        // slither-disable-next-line unused-return - only what the carrier said last proves anything
         (uint8 status,,) = tracking.latest(raw(t).carrierOf(), shipmentId);
         if (status != CARRIER_DELIVERED) revert NotDelivered(shipmentId);
         _delivered(orderId, raw(t), w, true);
@@ -250,7 +255,7 @@ contract Escrow is IEscrow, Till, Operators {
     /// @inheritdoc IEscrow
     function claimMany(Terms[] calldata ts, address[] calldata buyers) external paysLast returns (uint256 claimed) {
         if (ts.length != buyers.length) revert LengthMismatch();
-        uint256 sum;
+        uint256 sum = 0;
         for (uint256 i = 0; i < ts.length; ++i) {
             Terms calldata t = ts[i];
             uint256 amount = _claimQuietly(t, buyers[i]);
@@ -501,7 +506,9 @@ contract Escrow is IEscrow, Till, Operators {
     function digestOf(Terms calldata t) public view returns (bytes32) {
         bytes32 typeHash = TERMS_TYPEHASH;
         bytes32 structHash;
-        // All fields are static, so their calldata is their EIP-712 encoding; `_checkTerms` refuses dirty words.
+        // All fields are static, so their calldata is their EIP-712 encoding; `_checkTypes` and `_checkTerms` refuse dirty
+        // words..
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let p := mload(0x40)
             mstore(p, typeHash)
@@ -517,6 +524,8 @@ contract Escrow is IEscrow, Till, Operators {
     }
 
     function _orderId(bytes32 digest, address buyer) private pure returns (bytes32 orderId) {
+        // Two words in the scratch space, which `abi.encode` would not use.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             mstore(0, digest)
             mstore(0x20, buyer)
@@ -531,4 +540,6 @@ contract Escrow is IEscrow, Till, Operators {
     function _domainNameHash() internal pure override returns (bytes32) {
         return keccak256("Halle Escrow");
     }
+
+    // slither-disable-end timestamp
 }

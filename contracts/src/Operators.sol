@@ -29,6 +29,7 @@ abstract contract Operators is IEscrow, Signed {
         uint256 deadline,
         bytes calldata sig
     ) external {
+        // slither-disable-next-line timestamp - a signature's last second, minutes or hours away
         if (block.timestamp > deadline) revert TooLate(deadline);
         if (nonce != nonces[merchant]) revert BadNonce(nonces[merchant]);
         nonces[merchant] = nonce + 1;
@@ -43,6 +44,7 @@ abstract contract Operators is IEscrow, Signed {
     }
 
     function _actsFor(address merchant, address account) internal view returns (bool) {
+        // slither-disable-next-line timestamp - a grant's last second, days away
         return account == merchant || operatorUntil[merchant][account] >= block.timestamp;
     }
 
@@ -52,6 +54,7 @@ abstract contract Operators is IEscrow, Signed {
 
     function _isSignedForMerchant(address merchant, bytes32 digest, bytes calldata sig) internal view returns (bool) {
         address signer = _recover(digest, sig);
+        // slither-disable-next-line timestamp - as above
         if (signer != address(0) && _actsFor(merchant, signer)) return true;
         return _isSignedByContract(merchant, digest, sig);
     }

@@ -15,6 +15,8 @@ contract SignatureValidator {
 
     constructor(address signer, bytes32 digest, bytes memory signature) {
         bool valid = _isValid(signer, digest, signature);
+        // A constructor cannot return otherwise.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             mstore(0, valid)
             return(31, 1)
@@ -26,7 +28,7 @@ contract SignatureValidator {
         if (!_isWrapped(signature)) return _isSignedBy(signer, digest, signature);
         (address factory, bytes memory data, bytes memory inner) = _unwrapped(signature);
         if (_isSignedBy(signer, digest, inner)) return true;
-        // slither-disable-next-line low-level-calls
+        // slither-disable-next-line low-level-calls - the factory and its call are the signature's to name
         (bool made,) = factory.call(data);
         return made && _isSignedBy(signer, digest, inner);
     }
@@ -34,6 +36,7 @@ contract SignatureValidator {
     function _isWrapped(bytes memory signature) private pure returns (bool wrapped) {
         uint256 length = signature.length;
         if (length < 32) return false;
+        // slither-disable-next-line assembly - the last word, in place
         assembly ("memory-safe") {
             wrapped := eq(mload(add(signature, length)), MAGIC)
         }
@@ -41,6 +44,7 @@ contract SignatureValidator {
 
     /// @dev The words before the magic one; malformed ones revert, which is no confirmation either.
     function _unwrapped(bytes memory signature) private pure returns (address, bytes memory, bytes memory) {
+        // slither-disable-next-line assembly - shortens in place
         assembly ("memory-safe") {
             mstore(signature, sub(mload(signature), 32))
         }
@@ -48,6 +52,7 @@ contract SignatureValidator {
     }
 
     function _isSignedBy(address signer, bytes32 digest, bytes memory signature) private view returns (bool) {
+        // slither-disable-next-line unused-return - whatever was wrong, the answer is the same: nobody signed
         (address recovered,,) = ECDSA.tryRecover(digest, signature);
         if (recovered == signer) return true;
         return signer.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature);

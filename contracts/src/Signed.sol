@@ -17,8 +17,11 @@ abstract contract Signed {
     function _domainNameHash() internal pure virtual returns (bytes32);
 
     /// @notice The EIP-712 domain separator.
+    // slither-disable-next-line naming-convention - ERC-2612 made this the name that wallets ask for
     function DOMAIN_SEPARATOR() public view returns (bytes32 separator) {
         (bytes32 typeHash, bytes32 nameHash, bytes32 versionHash) = (DOMAIN_TYPEHASH, _domainNameHash(), VERSION_HASH);
+        // Five words at the free pointer, as `abi.encode` would write them, without its copies: it runs in every call.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let p := mload(0x40)
             mstore(p, typeHash)
@@ -49,6 +52,8 @@ abstract contract Signed {
 
     function _typedDigest(bytes32 structHash) internal view returns (bytes32 digest) {
         bytes32 separator = DOMAIN_SEPARATOR();
+        // As OpenZeppelin's MessageHashUtils.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let p := mload(0x40)
             mstore(p, hex"1901")
@@ -60,6 +65,7 @@ abstract contract Signed {
 
     /// @dev The account behind a 65-byte, low-s signature; zero for anything else.
     function _recover(bytes32 digest, bytes calldata sig) internal pure returns (address signer) {
+        // slither-disable-next-line unused-return - whatever was wrong, the answer is the same: nobody signed
         (signer,,) = ECDSA.tryRecoverCalldata(digest, sig);
     }
 

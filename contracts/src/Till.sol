@@ -82,12 +82,15 @@ abstract contract Till is ITill {
     /// @dev Sends or reverts: for calls in which the receiver asks for its own money.
     function _send(address token, address to, uint256 amount) internal {
         if (token != address(0)) return IERC20(token).safeTransfer(to, amount);
+        // The caller takes its own money to where it says: its credit or its free bond, deducted before.
+        // slither-disable-next-line arbitrary-send-eth,low-level-calls
         (bool ok,) = to.call{value: amount}("");
         if (!ok) revert PushFailed();
     }
 
     function _pushCoins(address to, uint256 amount) private returns (bool ok) {
         // No return data is copied: a receiver cannot make the payer pay for its memory.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             ok := call(NATIVE_PUSH_GAS, to, amount, 0, 0, 0, 0)
         }
@@ -95,7 +98,9 @@ abstract contract Till is ITill {
 
     function _pushTokens(address token, address to, uint256 amount) private returns (bool ok) {
         bytes4 selector = IERC20.transfer.selector;
-        // As SafeERC20: success is `true`, or nothing at all from an address that has code.
+        // As SafeERC20: success is `true`, or nothing at all from an address that has code. Here a failure is an answer,
+        // not a revert, gas is bounded, and at most one word comes back.
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let p := mload(0x40)
             mstore(p, selector)

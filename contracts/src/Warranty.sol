@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC165} from "@openzeppelin/contracts/interfaces/IERC165.sol";
+import {IERC4906} from "@openzeppelin/contracts/interfaces/IERC4906.sol";
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
+import {Bytes} from "@openzeppelin/contracts/utils/Bytes.sol";
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {Bonds} from "./Bonds.sol";
 import {Signed} from "./Signed.sol";
@@ -10,7 +13,13 @@ import {Certificate, ClaimStatus, IWarranty} from "./interfaces/IWarranty.sol";
 
 /// @title Halle Warranty
 /// @dev The interface is the manual. A token is never burned: an ended certificate stays as a record.
-contract Warranty is IWarranty, Bonds, Signed, ERC721 {
+contract Warranty is IWarranty, IERC4906, Bonds, Signed, ERC721 {
+    // Deadlines are what these calls are about. Windows are hours and days: the seconds by which a validator can shift a
+    // block decide nothing.
+    // slither-disable-start timestamp
+
+    /// ERC-4906 has events only, so that its id is not that of a Solidity interface.
+    bytes4 private constant METADATA_UPDATES = 0x49064906;
     bytes32 private constant OFFER_TYPEHASH = keccak256("CertificateOffer(uint256 id,uint256 deadline)");
     uint256 private constant MAX_WINDOW = 730 days;
 
@@ -100,7 +109,7 @@ contract Warranty is IWarranty, Bonds, Signed, ERC721 {
         if (amount == 0 || amount > p.coverLeft) revert BadAmount(amount, p.coverLeft);
         p.claimed = uint128(amount);
         p.claimNo += 1;
-        _await(p, ClaimStatus.Claimed, p.respondWithin);
+        _await(id, p, ClaimStatus.Claimed, p.respondWithin);
         emit ClaimOpened(id, p.claimNo, amount, evidence, p.deadline);
     }
 
@@ -119,7 +128,7 @@ contract Warranty is IWarranty, Bonds, Signed, ERC721 {
         _requireStatus(p, ClaimStatus.Claimed);
         _requireUnderwriter(p.underwriter);
         _requireInTime(p);
-        _await(p, ClaimStatus.Offered, p.respondWithin);
+        _await(id, p, ClaimStatus.Offered, p.respondWithin);
         emit OfferMade(id, offerHash, p.deadline);
     }
 
@@ -128,7 +137,7 @@ contract Warranty is IWarranty, Bonds, Signed, ERC721 {
         Policy storage p = _policies[id];
         _requireStatus(p, ClaimStatus.Offered);
         _requireHolder(id);
-        _settle(p);
+        _settle(id, p);
         emit OfferAccepted(id);
     }
 
@@ -137,7 +146,7 @@ contract Warranty is IWarranty, Bonds, Signed, ERC721 {
         Policy storage p = _policies[id];
         _requireStatus(p, ClaimStatus.Offered);
         _requireOver(p);
-        _settle(p);
+        _settle(id, p);
         emit OfferLapsed(id);
     }
 
@@ -148,7 +157,7 @@ contract Warranty is IWarranty, Bonds, Signed, ERC721 {
         else if (p.status == ClaimStatus.Claimed) _requireUnderwriter(p.underwriter);
         else revert WrongClaimStatus(p.status);
         _requireInTime(p);
-        _await(p, ClaimStatus.Contested, p.arbiterWithin);
+        _await(id, p, ClaimStatus.Contested, p.arbiterWithin);
         emit ClaimContested(id, msg.sender, evidence, p.deadline);
     }
 
@@ -216,43 +225,48 @@ contract Warranty is IWarranty, Bonds, Signed, ERC721 {
     function tokenURI(uint256 id) public view override returns (string memory) {
         _requireOwned(id);
         bytes memory cid = abi.encodePacked(bytes4(0x01711220), _policies[id].termsHash);
-        bytes memory hexed = bytes(Strings.toHexString(cid));
-        hexed[1] = "f"; // "0x01…" becomes "0f01…"; the first character is dropped below
-        assembly ("memory-safe") {
-            let length := mload(hexed)
-            hexed := add(hexed, 1)
-            mstore(hexed, sub(length, 1))
-        }
-        return string.concat("ipfs://", string(hexed));
+        bytes memory hexed = Bytes.slice(bytes(Strings.toHexString(cid)), 2); // multibase writes "f" for "0x"
+        return string.concat("ipfs://f", string(hexed));
+    }
+
+    /// @notice ERC-165, ERC-721 with metadata, and ERC-4906.
+    function supportsInterface(bytes4 id) public view override(ERC721, IERC165) returns (bool) {
+        return id == METADATA_UPDATES || super.supportsInterface(id);
     }
 
     // ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    function _await(Policy storage p, ClaimStatus status, uint256 window) private {
+    /// @dev The only place that moves a certificate on once it is issued, so that no change goes unannounced.
+    function _become(uint256 id, Policy storage p, ClaimStatus status) private {
         p.status = status;
-        p.deadline = uint40(block.timestamp + window);
+        emit MetadataUpdate(id);
     }
 
-    function _settle(Policy storage p) private {
-        p.status = ClaimStatus.Active;
-        p.claimed = 0;
-        p.deadline = 0;
+    function _await(uint256 id, Policy storage p, ClaimStatus status, uint256 window) private {
+        p.deadline = uint40(block.timestamp + window);
+        _become(id, p, status);
+    }
+
+    /// @dev Closes the open claim; a certificate without cover ends.
+    function _settle(uint256 id, Policy storage p) private {
+        (p.claimed, p.deadline) = (0, 0);
+        if (p.coverLeft == 0) _end(id, p);
+        else _become(id, p, ClaimStatus.Active);
     }
 
     function _payClaim(uint256 id, Policy storage p, uint256 amount) private {
         address holder = ownerOf(id);
-        _settle(p);
         _spend(p.underwriter, p.token, amount);
         p.coverLeft -= uint128(amount);
         emit ClaimPaid(id, holder, amount);
-        if (p.coverLeft == 0) _end(id, p);
+        _settle(id, p);
         _pay(p.token, holder, amount);
     }
 
     function _end(uint256 id, Policy storage p) private {
-        p.status = ClaimStatus.Ended;
         _free(p.underwriter, p.token, p.coverLeft);
         p.coverLeft = 0;
+        _become(id, p, ClaimStatus.Ended);
         emit Expired(id);
     }
 
@@ -298,4 +312,6 @@ contract Warranty is IWarranty, Bonds, Signed, ERC721 {
     function _domainNameHash() internal pure override returns (bytes32) {
         return keccak256("Halle Warranty");
     }
+
+    // slither-disable-end timestamp
 }

@@ -3,9 +3,27 @@ pragma solidity 0.8.37;
 
 import {ArbiterERC792} from "../src/ArbiterERC792.sol";
 import {IEscrow, Status, Terms} from "../src/interfaces/IEscrow.sol";
+import {ITill} from "../src/interfaces/ITill.sol";
 import {Hall} from "./Hall.sol";
 import {vm} from "./Vm.sol";
 import {Court} from "./fixtures/Court.sol";
+
+/// A court that calls back while it takes a case, and rules before it has one.
+contract NastyCourt is Court {
+    address private _target;
+    bytes private _call;
+    bool public worked;
+    bytes public result;
+
+    function setHook(address target, bytes calldata call_) external {
+        (_target, _call) = (target, call_);
+    }
+
+    function createDispute(uint256 choices, bytes calldata extra) public payable override returns (uint256 id) {
+        id = super.createDispute(choices, extra);
+        (worked, result) = _target.call(_call);
+    }
+}
 
 contract ArbiterERC792Test is Hall {
     Court private _court = new Court();
@@ -156,5 +174,38 @@ contract ArbiterERC792Test is Hall {
         vm.deal(address(this), 1);
         (bool ok,) = address(_adapter).call{value: 1}("");
         assert(!ok);
+    }
+
+    function test_ask_GivenACourtThatCallsBack_IsHeardOnce() external {
+        NastyCourt nasty = new NastyCourt();
+        _adapter = new ArbiterERC792(escrow, nasty, "", "ipfs://rules");
+        for (uint256 i = 0; i < 3; ++i) {
+            Terms memory t = _disputed(address(token), false);
+            bytes[3] memory calls = [
+                abi.encodeCall(_adapter.ask, (t, buyer)),
+                abi.encodeCall(_adapter.execute, (i, t, buyer)),
+                abi.encodeCall(_adapter.rule, (i, 1))
+            ];
+            nasty.setHook(address(_adapter), calls[i]);
+            assert(_ask(t) == i && !nasty.worked());
+            bytes4 wanted = i < 2 ? ITill.Reentered.selector : ArbiterERC792.NotRuling.selector;
+            assert(bytes4(nasty.result()) == wanted);
+            (, address payer, bool ruled, bool executed,) = _adapter.cases(i);
+            assert(payer == address(this) && !ruled && !executed);
+        }
+    }
+
+    /// Whoever paid the court first has the case, and its fee; a second payment is refused whole.
+    function testFuzz_ask_GivenAnybodyAndAnySum_CostsTheFeeOnce(address by, uint96 coins) external {
+        by = address(uint160(uint256(keccak256(abi.encode(by))))); // none of the addresses that forge uses itself
+        Terms memory t = _disputed(address(token), false);
+        vm.deal(by, coins);
+        vm.prank(by);
+        (bool ok,) = address(_adapter).call{value: coins}(abi.encodeCall(_adapter.ask, (t, buyer)));
+        assert(ok == (coins >= _court.FEE()) && by.balance == (ok ? coins - _court.FEE() : coins));
+        vm.deal(by, 1 ether);
+        vm.prank(by);
+        (bool again,) = address(_adapter).call{value: 1 ether}(abi.encodeCall(_adapter.ask, (t, buyer)));
+        assert(again == !ok && address(_court).balance == _court.FEE());
     }
 }

@@ -100,4 +100,26 @@ contract EscrowSymbolicTest {
         bytes memory refund = abi.encodeCall(_escrow.refund, (_terms, BUYER, amount));
         assert(!_as(byBuyer ? BUYER : MERCHANT, byBuyer ? release : refund));
     }
+
+    /// With the fee, the split and the dust, all of the 100 leaves once.
+    function check_aRulingPaysAllOfItOnce(uint16 bps) public {
+        vm.prank(BUYER);
+        _escrow.dispute(_terms, BUYER, 0);
+        assert(_status() == Status.Disputed && _token.balanceOf(address(_escrow)) == 100);
+        bool ok = _as(ARBITER, abi.encodeCall(_escrow.rule, (_terms, BUYER, bps)));
+        uint256 paid = _token.balanceOf(ARBITER) + _token.balanceOf(BUYER) + _token.balanceOf(MERCHANT);
+        assert(ok == (bps <= 10_000) && paid == (ok ? 100 : 0) && _token.balanceOf(ARBITER) == (ok ? 2 : 0));
+        assert(!ok || !_as(ARBITER, abi.encodeCall(_escrow.rule, (_terms, BUYER, bps))));
+    }
+
+    function check_aClaimIsPaidAfterItsWindowOnlyAndOnce(address by, uint40 at) public {
+        vm.prank(MERCHANT);
+        _escrow.ship(_terms, BUYER, 0);
+        (, uint40 deadline,) = _escrow.orders(_escrow.orderIdOf(_terms, BUYER));
+        assert(_status() == Status.Shipped && _token.balanceOf(address(_escrow)) == 100);
+        vm.warp(at);
+        bool ok = _as(by, abi.encodeCall(_escrow.claim, (_terms, BUYER)));
+        assert(ok == (at > deadline) && _token.balanceOf(MERCHANT) == (ok ? 100 : 0));
+        assert(!ok || !_as(by, abi.encodeCall(_escrow.claim, (_terms, BUYER))));
+    }
 }

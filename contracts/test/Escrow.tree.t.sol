@@ -9,11 +9,14 @@ import {SmartAccount} from "./fixtures/SmartAccount.sol";
 
 /// The table of `IEscrow`, row by row: who, in which state, until when.
 contract EscrowTreeTest is Hall {
-    uint256 private constant CALLS = 15;
+    uint256 private constant CALLS = 16;
 
     /// Which states allow the call, as a bit per `Status`.
     function _allowed(uint256 what) private pure returns (uint256) {
-        return [uint256(0x02), 0x02, 0x02, 0x04, 0x0c, 0x08, 0x18, 0x7c, 0x7c, 0x7e, 0x7e, 0x0c, 0x1c, 0x20, 0x60][what];
+        return
+            [
+                uint256(0x02), 0x02, 0x02, 0x04, 0x0c, 0x08, 0x18, 0x7c, 0x7c, 0x7e, 0x7e, 0x0c, 0x1c, 0x20, 0x60, 0x40
+            ][what];
     }
 
     function _caller(uint256 what, Status s) private view returns (address) {
@@ -30,33 +33,24 @@ contract EscrowTreeTest is Hall {
         if (what == 2) return abi.encodeCall(escrow.lapse, (t, buyer));
         if (what == 3) return abi.encodeCall(escrow.ship, (t, buyer, "p"));
         if (what == 4) return abi.encodeCall(escrow.deliver, (t, buyer, CODE));
-        if (what == 5) return abi.encodeCall(escrow.deliverByCarrier, (t, buyer, "p"));
+        if (what == 5) return abi.encodeCall(escrow.deliverByCarrier, (t, buyer, "shipment"));
         if (what == 6) return abi.encodeCall(escrow.claim, (t, buyer));
         if (what == 7) return abi.encodeCall(escrow.release, (t, buyer, 1));
-        if (what == 8) return abi.encodeCall(escrow.releaseBySig, (t, buyer, 1, type(uint256).max, _releaseSig(t, 1)));
+        if (what == 8) {
+            return abi.encodeCall(
+                escrow.releaseBySig, (t, buyer, 1, type(uint256).max, releaseSig(BUYER_KEY, t, 1, type(uint256).max))
+            );
+        }
         if (what == 9) return abi.encodeCall(escrow.refund, (t, buyer, 1));
         if (what == 10) {
             return
-                abi.encodeCall(
-                    escrow.settle, (t, buyer, 0, _settleSig(BUYER_KEY, t, 0), _settleSig(MERCHANT_KEY, t, 0))
-                );
+                abi.encodeCall(escrow.settle, (t, buyer, 0, settleSig(BUYER_KEY, t, 0), settleSig(MERCHANT_KEY, t, 0)));
         }
         if (what == 11) return abi.encodeCall(escrow.reclaim, (t, buyer));
         if (what == 12) return abi.encodeCall(escrow.dispute, (t, buyer, "e"));
         if (what == 13) return abi.encodeCall(escrow.escalate, (t, buyer));
-        return abi.encodeCall(escrow.rule, (t, buyer, 5_000));
-    }
-
-    function _releaseSig(Terms memory t, uint256 amount) private returns (bytes memory) {
-        bytes32 typeHash = keccak256("Release(bytes32 orderId,uint256 amount,uint256 paidOut,uint256 deadline)");
-        (,, uint128 paidOut) = escrow.orders(escrow.orderIdOf(t, buyer));
-        bytes memory data = abi.encode(typeHash, escrow.orderIdOf(t, buyer), amount, paidOut, type(uint256).max);
-        return signature(BUYER_KEY, typed(keccak256(data)));
-    }
-
-    function _settleSig(uint256 key, Terms memory t, uint256 share) private returns (bytes memory) {
-        bytes32 typeHash = keccak256("Settlement(bytes32 orderId,uint256 buyerShare,uint256 paidOut)");
-        return signature(key, typed(keccak256(abi.encode(typeHash, escrow.orderIdOf(t, buyer), share, 0))));
+        if (what == 14) return abi.encodeCall(escrow.rule, (t, buyer, 5_000));
+        return abi.encodeCall(escrow.closeByDefault, (t, buyer));
     }
 
     /// A fresh order in that state, proof of delivery required if `reclaimable`.
@@ -80,10 +74,7 @@ contract EscrowTreeTest is Hall {
     }
 
     function _try(address by, bytes memory call) private returns (bool ok, bytes4 why) {
-        bytes memory result;
-        vm.prank(by);
-        (ok, result) = address(escrow).call(call);
-        why = bytes4(result);
+        return tryAs(by, address(escrow), call);
     }
 
     function test_EveryCall_WhenTheStateForbidsIt_RevertsWithWrongStatus() external {
@@ -98,13 +89,13 @@ contract EscrowTreeTest is Hall {
         }
     }
 
-    /// Reclaim, claim and escalation wait for the deadline; all others go up to it.
+    /// Reclaim, claim, escalation and the default wait for the deadline; all others go up to it.
     function test_EveryTimedCall_AtTheDeadlineAndOneSecondLater() external {
         for (uint256 what = 0; what < CALLS; ++what) {
             if (what == 5 || (what >= 7 && what <= 10)) continue; // not timed, or needs a carrier
             for (uint256 s = 1; s < 7; ++s) {
                 if (_allowed(what) & (1 << s) == 0 || (what == 4 && s == 2)) continue;
-                bool late = what == 2 || what == 6 || what == 11 || what == 13;
+                bool late = what == 2 || what == 6 || what == 11 || what == 13 || what == 15;
                 _edge(what, Status(s), 0, !late, late);
                 _edge(what, Status(s), 1, late, late);
             }
@@ -117,6 +108,56 @@ contract EscrowTreeTest is Hall {
         (bool ok, bytes4 why) = _try(_caller(what, s), _call(what, t));
         assert(ok == works);
         if (!ok) assert(why == (late ? IEscrow.TooEarly.selector : IEscrow.TooLate.selector));
+    }
+
+    /// The table as a function: any call, in any state, by anybody, at any second, proof required or not.
+    function testFuzz_EveryCall_GivenAnyStatePartyAndSecond_DoesWhatTheTableSays(
+        uint8 call,
+        uint8 state,
+        uint8 party,
+        uint32 second,
+        bool proof
+    ) external {
+        uint256 what = call % CALLS;
+        Status s = Status(state % 8);
+        address by = [merchant, buyer, arbiter, backup, address(0x57)][party % 5];
+        Terms memory t = _in(s, proof);
+        bytes32 parcel = escrow.shipmentIdOf(escrow.orderIdOf(t, buyer), "shipment");
+        vm.prank(carrier);
+        tracking.attest(parcel, 6, uint40(block.timestamp), 0);
+        uint256 end = deadlineOf(t);
+        if (s != Status.None && s != Status.Closed) {
+            // Half of the runs in the window's last seconds and the first ones after it.
+            vm.warp(second % 2 == 0 ? end - 2 + second % 5 : block.timestamp + second % 60 days);
+        }
+        (bool ok,) = _try(by, _call(what, t));
+        assert(
+            ok
+                == (_allowed(what) & (1 << uint256(s)) != 0 && _may(what, s, by, proof)
+                        && _inTime(what, s, by, proof, block.timestamp > end))
+        );
+        uint256 held = token.balanceOf(address(escrow));
+        assert(
+            held + token.balanceOf(buyer) + token.balanceOf(merchant) + token.balanceOf(arbiter)
+                    + token.balanceOf(backup) == (s == Status.None ? 0 : 100)
+        );
+    }
+
+    function _may(uint256 what, Status s, address by, bool proof) private view returns (bool) {
+        if (what == 0 || what == 3 || what == 9) return by == merchant;
+        if (what == 7 || (what == 11 && s == Status.Shipped)) return by == buyer && (what == 7 || proof);
+        if (what == 12) return by == merchant || by == buyer;
+        if (what == 14) return by == (s == Status.Disputed ? arbiter : backup);
+        return true;
+    }
+
+    function _inTime(uint256 what, Status s, address by, bool proof, bool late) private view returns (bool) {
+        if (what >= 7 && what <= 10) return true;
+        if (what == 2 || what == 11 || what == 13 || what == 15) return late;
+        if (what == 4 || what == 5) return !late || s == Status.Accepted || proof;
+        if (what == 6) return late && (s == Status.Delivered || !proof);
+        if (what == 12) return !late || (by == merchant && s == Status.Shipped && proof);
+        return !late;
     }
 
     function testFuzz_EveryCallOfAParty_GivenAStranger_RevertsWithNotAuthorised(address by, uint8 call) external {
@@ -175,7 +216,7 @@ contract EscrowTreeTest is Hall {
 
     function test_settle_GivenTheSignaturesOfARelease_Reverts() external {
         Terms memory t = _in(Status.Accepted, false);
-        bytes memory sig = _releaseSig(t, 1);
+        bytes memory sig = releaseSig(BUYER_KEY, t, 1, type(uint256).max);
         (bool ok, bytes4 why) = _try(merchant, abi.encodeCall(escrow.settle, (t, buyer, 0, sig, sig)));
         assert(!ok && why == IEscrow.BadSignature.selector);
     }
@@ -191,12 +232,9 @@ contract EscrowTreeTest is Hall {
     }
 
     function testFuzz_setOperatorBySig_GivenOneUse_RevertsTheSecondTime(address operator, uint64 until) external {
-        bytes32 typeHash =
-            keccak256("SetOperator(address merchant,address operator,uint64 until,uint256 nonce,uint256 deadline)");
-        bytes32 h = keccak256(abi.encode(typeHash, merchant, operator, until, 0, block.timestamp));
-        bytes memory sig = signature(MERCHANT_KEY, typed(h));
+        bytes memory sig = operatorSig(merchant, operator, until, 0, block.timestamp);
         escrow.setOperatorBySig(merchant, operator, until, 0, block.timestamp, sig);
-        assert(escrow.operatorUntil(merchant, operator) == until);
+        assert(escrow.operatorUntil(merchant, operator) == until && escrow.nonces(merchant) == 1);
         vm.expectRevert(abi.encodeWithSelector(IEscrow.BadNonce.selector, 1));
         escrow.setOperatorBySig(merchant, operator, until, 0, block.timestamp, sig);
     }

@@ -67,6 +67,37 @@ abstract contract Hall {
         return keccak256(abi.encodePacked(hex"1901", escrow.DOMAIN_SEPARATOR(), structHash));
     }
 
+    function releaseSig(uint256 key, Terms memory t, uint256 amount, uint256 deadline) internal returns (bytes memory) {
+        bytes32 typeHash = keccak256("Release(bytes32 orderId,uint256 amount,uint256 paidOut,uint256 deadline)");
+        bytes32 id = escrow.orderIdOf(t, buyer);
+        (,, uint128 paidOut) = escrow.orders(id);
+        return signature(key, typed(keccak256(abi.encode(typeHash, id, amount, paidOut, deadline))));
+    }
+
+    function settleSig(uint256 key, Terms memory t, uint256 share) internal returns (bytes memory) {
+        bytes32 typeHash = keccak256("Settlement(bytes32 orderId,uint256 buyerShare,uint256 paidOut)");
+        bytes32 id = escrow.orderIdOf(t, buyer);
+        (,, uint128 paidOut) = escrow.orders(id);
+        return signature(key, typed(keccak256(abi.encode(typeHash, id, share, paidOut))));
+    }
+
+    function operatorSig(address who, address operator, uint64 until, uint256 nonce, uint256 deadline)
+        internal
+        returns (bytes memory)
+    {
+        bytes32 typeHash = keccak256(
+            "SetOperator(address merchant,address operator,uint64 until,uint256 nonce,uint256 deadline)"
+        );
+        return signature(MERCHANT_KEY, typed(keccak256(abi.encode(typeHash, who, operator, until, nonce, deadline))));
+    }
+
+    function tryAs(address by, address target, bytes memory call) internal returns (bool ok, bytes4 why) {
+        bytes memory result;
+        vm.prank(by);
+        (ok, result) = target.call(call);
+        why = bytes4(result);
+    }
+
     function statusOf(Terms memory t) internal view returns (Status status) {
         (status,,) = escrow.orders(escrow.orderIdOf(t, buyer));
     }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+struct Log {
+    bytes32[] topics;
+    bytes data;
+    address emitter;
+}
+
 /// The cheat codes these tests use.
 interface Vm {
     function warp(uint256 timestamp) external;
@@ -13,6 +19,8 @@ interface Vm {
     function assume(bool condition) external;
     function sign(uint256 key, bytes32 digest) external returns (uint8 v, bytes32 r, bytes32 s);
     function addr(uint256 key) external returns (address);
+    function recordLogs() external;
+    function getRecordedLogs() external returns (Log[] memory logs);
     function expectEmit() external;
     function expectRevert() external;
     function expectRevert(bytes4 selector) external;

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Certificate, ClaimStatus, IWarranty} from "../src/interfaces/IWarranty.sol";
 import {Hall} from "./Hall.sol";
-import {vm} from "./Vm.sol";
+import {Log, vm} from "./Vm.sol";
 
 /// The table of `IWarranty`, row by row, and the limits of a certificate.
 contract WarrantyTreeTest is Hall {
@@ -130,6 +130,85 @@ contract WarrantyTreeTest is Hall {
         assert(ok == works);
         if (!ok) assert(why == (late ? IWarranty.TooEarly.selector : IWarranty.TooLate.selector));
     }
+
+    /// The table as a function: any call, in any state, by anybody, at any second.
+    function testFuzz_EveryCall_GivenAnyStatePartyAndSecond_DoesWhatTheTableSays(
+        uint8 call,
+        uint8 state,
+        uint8 party,
+        uint32 second
+    ) external {
+        uint256 what = call % CALLS;
+        ClaimStatus s = ClaimStatus(1 + state % 5);
+        address by = [UNDERWRITER, HOLDER, arbiter, address(0x57)][party % 4];
+        uint256 id = _in(s);
+        (,, uint40 deadline, uint40 endsAt) = _status(id);
+        uint256 end = s == ClaimStatus.Active || s == ClaimStatus.Ended ? endsAt : deadline;
+        vm.warp(second % 2 == 0 ? end - 2 + second % 5 : block.timestamp + second % 60 days);
+        (bool ok,) = _try(by, _call(what, id));
+        bool anyone = what == 4 || what == 6 || what == 8;
+        bool anyTime = what == 1 || what == 3 || what == 9;
+        assert(
+            ok
+                == (_allowed(what) & (1 << uint256(s)) != 0 && (anyone || by == _caller(what, s))
+                        && (anyTime || block.timestamp > end == anyone))
+        );
+        (uint256 bond, uint256 reserved) = warranty.bondOf(UNDERWRITER, address(token));
+        assert(bond + token.balanceOf(HOLDER) == 100 && reserved <= bond);
+    }
+
+    // ── ERC-4906 ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Each call that changes the state or the cover says so, once; a refused one says nothing.
+    function test_EveryCall_GivenAChange_EmitsOneMetadataUpdate() external {
+        for (uint256 what = 0; what < CALLS; ++what) {
+            for (uint256 s = 1; s < 6; ++s) {
+                uint256 id = _in(ClaimStatus(s));
+                (,, uint40 deadline, uint40 endsAt) = _status(id);
+                if (what == 8) vm.warp(uint256(endsAt) + 1);
+                if (what == 4 || what == 6) vm.warp(uint256(deadline) + 1);
+                vm.recordLogs();
+                (bool ok,) = _try(_caller(what, ClaimStatus(s)), _call(what, id));
+                assert(ok == (_allowed(what) & (1 << s) != 0));
+                assert(_updates(id) == (ok ? 1 : 0));
+            }
+        }
+    }
+
+    function test_payUnanswered_GivenTheWholeCover_EndsAndEmitsOneMetadataUpdate() external {
+        uint256 id = _registered(100);
+        _try(HOLDER, abi.encodeCall(warranty.openClaim, (id, 100, "e")));
+        (,, uint40 deadline,) = _status(id);
+        vm.warp(uint256(deadline) + 1);
+        vm.recordLogs();
+        warranty.payUnanswered(id);
+        (ClaimStatus s, uint256 left,,) = _status(id);
+        assert(_updates(id) == 1 && s == ClaimStatus.Ended && left == 0 && token.balanceOf(HOLDER) == 100);
+        (uint256 bond, uint256 reserved) = warranty.bondOf(UNDERWRITER, address(token));
+        assert(bond == 0 && reserved == 0 && warranty.ownerOf(id) == HOLDER);
+    }
+
+    /// How often the warranty, and nobody else, said that this certificate changed.
+    function _updates(uint256 id) private returns (uint256 count) {
+        Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] != keccak256("MetadataUpdate(uint256)")) continue;
+            assert(logs[i].emitter == address(warranty) && abi.decode(logs[i].data, (uint256)) == id);
+            ++count;
+        }
+    }
+
+    function testFuzz_supportsInterface_GivenAnyId_KnowsTheFourStandards(bytes4 id) external view {
+        bytes4[4] memory known = [bytes4(0x01ffc9a7), 0x80ac58cd, 0x5b5e139f, 0x49064906];
+        bool wanted;
+        for (uint256 i = 0; i < 4; ++i) {
+            assert(warranty.supportsInterface(known[i]));
+            if (id == known[i]) wanted = true;
+        }
+        assert(warranty.supportsInterface(id) == wanted && !warranty.supportsInterface(0xffffffff));
+    }
+
+    // ── parties ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     function testFuzz_EveryCallOfAParty_GivenAStranger_RevertsWithNotAuthorised(address by, uint8 call) external {
         if (by == UNDERWRITER || by == HOLDER || by == arbiter) return;

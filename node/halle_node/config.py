@@ -120,6 +120,30 @@ class Config(BaseModel):
     kubo_client: str = setting(
         "aiohttp", "Library that talks to it: aiohttp or ipfshttpclient.", pattern=r"^(aiohttp|ipfshttpclient)$"
     )
+    mailbox_for: str = setting(
+        "followed",
+        "Whose sealed mail is kept here while they are away: nobody, followed, anyone; "
+        "always only of stores whose profile names this node.",
+        pattern=r"^(nobody|followed|anyone)$",
+    )
+    mailbox_total_mb: int = setting(64, "Disk for other people's mail.", unit="MB", ge=1, le=100_000)
+    mailbox_store_kb: int = setting(4_096, "Mail kept for one store.", unit="KB", ge=256, le=10_000_000)
+    mailbox_sender_kb: int = setting(1_024, "Mail kept from one peer.", unit="KB", ge=256, le=10_000_000)
+    mailbox_days: int = setting(14, "Time mail is kept.", unit="days", ge=1, le=90)
+    disk_mb: int = setting(
+        10_240,
+        "Disk for pictures and documents: one's own always fit, those of others go or are refused past it; 0: no cap.",
+        unit="MB",
+        ge=0,
+        le=100_000_000,
+    )
+    upload_kb_s: int = setting(
+        0, "Most that is uploaded to other nodes and IPFS in a second; 0 is no cap.", unit="KB/s", ge=0, le=10_000_000
+    )
+    metrics: bool = setting(False, "Show Prometheus metrics at /metrics of the local port; no personal data.")
+    private_shops: bool = setting(
+        False, "Send messages to shops on private addresses too: for tests and a network of one's own."
+    )
     log_level: str = setting("info", "Least important log line shown.", pattern=r"^(debug|info|warning|error)$")
 
     @field_validator("name")

@@ -87,6 +87,19 @@ async def _network(node: Node) -> Check:
     return Check("network", "ok", f"Connected to {count} peers at {', '.join(node.network.addrs)}.")
 
 
+async def _mail(node: Node) -> Check:
+    named = node.messages.mailboxes()
+    if not named:
+        return Check("mail", "ok", "No mailbox: while this node is off, messages wait at their senders.")
+    silent = [box for box in named if box.error_code]
+    if silent:
+        told = (
+            f"{len(silent)} of {len(named)} mailboxes cannot be used: {silent[0].error_text} ({silent[0].error_code})"
+        )
+        return Check("mail", "warning", told, "See: halle mailbox status")
+    return Check("mail", "ok", f"{len(named)} mailboxes are named.")
+
+
 async def _chain(node: Node) -> Check:
     if not node.online:
         return Check("chain", "warning", "The node is not running.", "Start it with `halle up`.")
@@ -120,6 +133,7 @@ CHECKS: tuple[tuple[str, Callable[[Node], Awaitable[Check]]], ...] = (
     ("storage", _storage),
     ("catalog", _catalog),
     ("network", _network),
+    ("mail", _mail),
     ("chain", _chain),
     ("kubo", _kubo),
 )

@@ -19,7 +19,7 @@ from types import TracebackType
 from sqlalchemy import Connection
 
 from halle_node.access import AccessList
-from halle_node.blocks import BlockStore
+from halle_node.blocks import BlockStore, Sweep
 from halle_node.blocks.kubo import Source, make_publisher
 from halle_node.blocks.offer import Offer
 from halle_node.catalog import CatalogService
@@ -35,8 +35,10 @@ from halle_node.db import open_database
 from halle_node.doctor import Check, examine
 from halle_node.home import HomeLock
 from halle_node.index import IndexService
+from halle_node.keeping import Kept, kept_content
 from halle_node.keys import Keys
-from halle_node.messages import MessageService
+from halle_node.messages import Mailbox, MessageService, Quotas, ShopPost
+from halle_node.outward import is_any, is_public
 from halle_node.p2p import Network, NetworkConfig, Verdict
 from halle_node.p2p.keepers import keepers, tellable
 from halle_node.trade.reputation import ReviewJudge
@@ -125,7 +127,7 @@ class Node:
         self.keys = Keys.open(self.config.home)
         self.db = open_database(where["database"])
         self._closing.callback(self.db.close)
-        self.blocks = BlockStore(where["blocks"])
+        self.blocks = BlockStore(where["blocks"], max_bytes=self.config.disk_mb << 20)
         self._closing.callback(self.blocks.close)
         self.chain = Chain(
             self.db,
@@ -138,7 +140,17 @@ class Node:
             depths=self._depths(),
         )
         self.access = AccessList(self.db, self.clock, own={to_checksum(self.keys.store_address)})
-        self.network = Network(self._network_config(), self.keys.peer_private, self.blocks, _Ears(self), self.access)
+        self.mailbox = Mailbox(
+            self.db,
+            self.clock,
+            self._keeps_mail_of,
+            _quotas(self.config),
+            min_sequence=lambda store: self.index.min_grant_sequence(store),
+        )
+        desk = None if self.config.mailbox_for == "nobody" else self.mailbox
+        self.network = Network(
+            self._network_config(), self.keys.peer_private, self.blocks, _Ears(self), self.access, desk=desk
+        )
         self.catalog = CatalogService(
             self.config, self.db, self.blocks, self.keys, self.clock, renderer=self._site_renderer
         )
@@ -161,8 +173,17 @@ class Node:
         )
         self._closing.push_async_callback(self.index.close)
         self.offer = Offer(self.blocks, self._offered_roots)
+        poster = ShopPost(allowed=is_any if self.config.private_shops else is_public)
+        self._closing.push_async_callback(poster.close)
         self.messages = MessageService(
-            self.db, self.keys, self.network, self.clock, confirm_grant=self.chain.accounts.confirm
+            self.db,
+            self.keys,
+            self.network,
+            self.clock,
+            confirm_grant=self.chain.accounts.confirm,
+            poster=poster,
+            mailboxes=lambda: self.catalog.profile().mailboxes,
+            min_sequence=self.index.min_grant_sequence,
         )
         # A store that has news is up again, perhaps at another address: what waits for it goes out now.
         self.index.subscribe(self.messages.hasten)
@@ -179,7 +200,9 @@ class Node:
             self.clock,
             blocks=self.blocks,
             whereabouts=self._whereabouts,
+            fetch=self.network.fetch,
         )
+        self.blocks.protect = lambda: [*self.catalog.kept(), *self.trade.kept()]
 
     async def _join(self) -> None:
         self._closing.push_async_callback(self.chain.close)
@@ -241,11 +264,33 @@ class Node:
             if not key.startswith("review/"):
                 yield from self.blocks.holes(cid)
 
+    def metrics(self) -> bytes:
+        """Return the figures of this node in Prometheus' text format. Reads the database: call in a worker thread."""
+        from halle_node.metrics import exposition
+
+        return exposition(self)
+
+    async def pins(self) -> list[Kept]:
+        """Return what is kept and why, the largest first."""
+        return await asyncio.to_thread(kept_content, self)
+
+    async def clean_up(self, *, apply: bool) -> Sweep:
+        """Remove blocks that nothing needs, or only say how many there are."""
+        return await asyncio.to_thread(self.blocks.gc, dry_run=not apply)
+
     # --- wiring
 
     def _offered_roots(self) -> list[CID]:
         followed = self.index.stores(followed=True, limit=MAX_FOLLOWED_OFFERED)
         return [*self.blocks.pins().values(), *(store.catalog for store in followed)]
+
+    def _keeps_mail_of(self, store: bytes) -> bool:
+        """Say whether a store has named this node as its mailbox, and we are willing."""
+        view = self.index.store(store)
+        if view is None or view.profile is None:
+            return False
+        willing = view.followed or self.config.mailbox_for == "anyone"
+        return willing and any(mailbox.endswith(f"/p2p/{self.network.peer_id}") for mailbox in view.profile.mailboxes)
 
     def _signing_key(self, address: bytes) -> bytes:
         if address == self.keys.operator_address:
@@ -299,6 +344,7 @@ class Node:
             relay_circuits=self.config.relay_circuits,
             relay_circuit_mb=self.config.relay_circuit_mb,
             relay_circuit_s=self.config.relay_circuit_s,
+            upload_kb_s=self.config.upload_kb_s,
         )
 
     async def _published(self, published: Published) -> None:
@@ -379,6 +425,7 @@ class Node:
             if not self.keys.locked and self.keys.grant.not_after - now < RENEW_GRANT_S:
                 self.keys.renew_grant(now)
                 await self.catalog.publish()
+            await self.mailbox.forget_expired()
             await asyncio.sleep(UPKEEP_S)
 
 
@@ -407,6 +454,15 @@ class _Ears:
 def _starter_shipping(country: str, currency: str) -> ShippingForm:
     rate = RateForm(id="standard", name={"en": "Standard", "fr": "Standard"}, price=Money(STARTER_RATE_MINOR, currency))
     return ShippingForm(zones=(ZoneForm(countries=(country,), rates=(rate,), name=country),))
+
+
+def _quotas(config: Config) -> Quotas:
+    return Quotas(
+        total_bytes=config.mailbox_total_mb << 20,
+        store_bytes=config.mailbox_store_kb << 10,
+        sender_bytes=config.mailbox_sender_kb << 10,
+        days=config.mailbox_days,
+    )
 
 
 def _wall_clock() -> int:

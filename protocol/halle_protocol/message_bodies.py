@@ -13,6 +13,7 @@ from halle_protocol.documents.profile import Email, Multiaddr, PeerId, Published
 from halle_protocol.documents.shape import (
     Address,
     Amount,
+    Bps,
     Count,
     Country,
     Flag,
@@ -41,6 +42,25 @@ def _terms(value: object) -> Terms:
 TermsField = Annotated[Terms, PlainValidator(_terms)]
 OrderBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=MAX_ORDER_BYTES)]
 FileBytes = Annotated[bytes, Field(strict=True, max_length=160 * 1024)]
+BundleBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=192 * 1024)]
+SEALED_BLOCK_BYTES = 1024 * 1024
+MAX_SEALED_BLOCKS = 64
+
+
+class SealedFile(Model):
+    """A file outside the message: raw blocks that only `key` opens, so that anybody may carry them.
+
+    Each block is ChaCha20-Poly1305 of at most 1 MiB, its nonce the block's place. Units: size_bytes of the clear file.
+    """
+
+    name: Name
+    mime: Line = ""
+    size_bytes: Count = 0
+    key: Hash32
+    blocks: Annotated[tuple[Link, ...], Field(min_length=1, max_length=MAX_SEALED_BLOCKS)]
+
+
+PhotoFiles = Annotated[tuple[SealedFile, ...], Field(max_length=8)]
 
 
 class Contact(Model):
@@ -82,6 +102,8 @@ class ReplyRoute(Model):
     addrs: Annotated[tuple[Multiaddr, ...], Field(max_length=16)] = ()
     prekey: PublishedPrekey
     name: Line = ""
+    mailboxes: Annotated[tuple[Multiaddr, ...], Field(max_length=8)] = ()
+    shop_url: Url | None = None
 
 
 class OrderRequest(Model):
@@ -151,7 +173,10 @@ class ShippedLine(Model):
 
 
 class Shipment(Model):
-    """A parcel is on its way; `commitment` is the shipment hash given to the contract."""
+    """A parcel is on its way; `commitment` is the shipment hash given to the contract.
+
+    With `replaces` it goes in the place of an earlier parcel and adds nothing to what was sent.
+    """
 
     carrier: Line = ""
     tracking: Line = ""
@@ -161,6 +186,7 @@ class Shipment(Model):
     salt: Hash32 | None = None
     carrier_address: Address | None = None
     expected_by: UnixTime | None = None
+    replaces: Flag = False
     note: Note = ""
 
 
@@ -168,6 +194,7 @@ class CheckpointNote(Model):
     """What a carrier saw, in words; only its hash is on the chain."""
 
     shipment_id: Hash32
+    order_id: Hash32 | None = None
     status: Annotated[int, Field(strict=True, ge=1, le=8)]
     at: UnixTime
     place: Line = ""
@@ -181,16 +208,29 @@ class Receipt(Model):
     note: Note = ""
 
 
+class ParcelHandover(Model):
+    """The merchant gives a parcel to the carrier whose word counts: what to attest, and where it goes."""
+
+    shipment_id: Hash32
+    order_id: Hash32
+    tracking: Line = ""
+    address: PostalAddress | None = None
+    pieces: Count = 0
+    note: Note = ""
+
+
 class ReturnRequest(Model):
-    """The buyer wants to send something back."""
+    """The buyer wants to send something back, for the money or for the pieces named in `exchange`."""
 
     lines: Annotated[tuple[ShippedLine, ...], Field(max_length=100)] = ()
+    exchange: Annotated[tuple[ShippedLine, ...], Field(max_length=100)] = ()
     reason: Note = ""
     withdrawal: Flag = False
+    photos: PhotoFiles = ()
 
 
 class ReturnAnswer(Model):
-    """The merchant approves or declines a return, or says that the goods came back."""
+    """An answer in a return: approved with instructions, declined, on its way back, arrived, called off."""
 
     note: Note = ""
     address: PostalAddress | None = None
@@ -224,7 +264,33 @@ class DisputeEvidence(Model):
 
     text: Note
     digest: Hash32 | None = None
-    links: Annotated[tuple[Link, ...], Field(max_length=20)] = ()
+    photos: PhotoFiles = ()
+
+
+class CaseEvidence(Model):
+    """One side's bundle for an arbiter; its sha2-256 is what that side committed to on the chain."""
+
+    order_id: Hash32
+    certificate_id: Uint256 | None = None
+    bundle: BundleBytes
+
+
+class CaseNote(Model):
+    """An arbiter asks one side of a case."""
+
+    order_id: Hash32
+    certificate_id: Uint256 | None = None
+    text: Annotated[Note, Field(min_length=1)]
+
+
+class CaseRuling(Model):
+    """Why the arbiter ruled as the chain shows. Units: amount (of a claim) in the token's smallest unit."""
+
+    order_id: Hash32
+    certificate_id: Uint256 | None = None
+    buyer_bps: Bps | None = None
+    amount: Amount | None = None
+    text: Note = ""
 
 
 class ClaimOpen(Model):
@@ -237,6 +303,7 @@ class ClaimOpen(Model):
     amount: Amount
     text: Note = ""
     evidence: Hash32 | None = None
+    photos: PhotoFiles = ()
 
 
 class ClaimAnswer(Model):
@@ -264,14 +331,26 @@ class ChatText(Model):
 
 
 class Deliverable(Model):
-    """A digital good inside the sealed message: small content, a key, or where sealed bytes are."""
+    """What is handed over without a parcel: a licence key, a file, an appointment, a milestone reached.
+
+    `left` is how often the merchant will still send it again.
+    """
 
     name: Name
+    kind: Word = "file"
+    sku: Line = ""
     mime: Line = ""
     content: FileBytes | None = None
     text: Note = ""
-    link: Link | None = None
-    key: Hash32 | None = None
+    file: SealedFile | None = None
+    at: UnixTime | None = None
+    left: Count | None = None
+
+
+class DeliverableRequest(Model):
+    """The buyer asks for a digital good again."""
+
+    note: Note = ""
 
 
 BODIES: dict[str, type[Model]] = {
@@ -287,6 +366,7 @@ BODIES: dict[str, type[Model]] = {
     "return/approve": ReturnAnswer,
     "return/decline": ReturnAnswer,
     "return/cancel": ReturnAnswer,
+    "return/sent": ReturnAnswer,
     "return/received": ReturnAnswer,
     "settlement/propose": SettlementPropose,
     "settlement/accept": SettlementAccept,
@@ -295,7 +375,14 @@ BODIES: dict[str, type[Model]] = {
     "claim/accept": ClaimAnswer,
     "claim/offer": ClaimAnswer,
     "claim/decline": ClaimAnswer,
+    "claim/contest": ClaimAnswer,
     "warranty/issued": WarrantyIssued,
     "chat": ChatText,
     "deliverable": Deliverable,
+    "deliverable/request": DeliverableRequest,
+    "parcel/handover": ParcelHandover,
+    "parcel/checkpoint": CheckpointNote,
+    "case/evidence": CaseEvidence,
+    "case/question": CaseNote,
+    "case/ruling": CaseRuling,
 }

@@ -20,7 +20,7 @@ from halle_protocol.message_bodies import (
     WarrantyIssued,
 )
 from halle_protocol.messages import Message, parse_message
-from halle_protocol.order_actions import Action, next_actions
+from halle_protocol.order_actions import Action, next_actions, sitting_arbiter
 from halle_protocol.order_facts import (
     ChainFact,
     Fact,
@@ -74,11 +74,10 @@ _MERCHANT_SAYS = {
     "return/approve",
     "return/decline",
     "return/received",
+    "deliverable",
     "warranty/issued",
-    "claim/accept",
-    "claim/decline",
 }
-_BUYER_SAYS = {"order/request", "order/cancel", "receipt", "return/request", "return/cancel", "claim/open"}
+_BUYER_SAYS = {"order/request", "order/cancel", "receipt", "return/request", "return/cancel", "return/sent"}
 _RETURNS = {
     "return/request": "requested",
     "return/approve": "open",
@@ -129,19 +128,37 @@ def _on_proposal(state: OrderState, message: Message, body: SettlementPropose, r
     return replace(state, proposals=(*others, mine))
 
 
+_FOLLOWS = {
+    "requested": ("none", "declined", "canceled", "closed"),
+    "open": ("requested",),
+    "declined": ("requested",),
+    "canceled": ("requested", "open"),
+    "closed": ("requested", "open"),
+}
+
+
 def _on_return(state: OrderState, message: Message, body: Any, role: Role) -> OrderState:
-    return replace(state, return_=_RETURNS[message.type])
+    """Step along the return; an answer to nothing says nothing."""
+    target = _RETURNS[message.type]
+    if state.return_ not in _FOLLOWS[target]:
+        return state
+    if target == "requested":
+        return replace(state, return_=target, return_request=message, return_approval=None, return_parcel=None)
+    approval = message if target == "open" else state.return_approval
+    return replace(state, return_=target, return_approval=approval)
+
+
+def _on_return_sent(state: OrderState, message: Message, body: Any, role: Role) -> OrderState:
+    return replace(state, return_parcel=message) if state.return_ == "open" else state
+
+
+def _on_deliverable(state: OrderState, message: Message, body: Any, role: Role) -> OrderState:
+    return replace(state, deliverables=(*state.deliverables, message))
 
 
 def _on_certificate(state: OrderState, message: Message, body: WarrantyIssued, role: Role) -> OrderState:
     ids = dict.fromkeys((*state.certificates, int(body.certificate_id)))
     return replace(state, certificates=tuple(ids))
-
-
-def _on_claim(state: OrderState, message: Message, body: Any, role: Role) -> OrderState:
-    others = tuple(known for known in state.open_claims if known != body.certificate_id)
-    opened = message.type == "claim/open"
-    return replace(state, open_claims=(*others, int(body.certificate_id)) if opened else others)
 
 
 def _on_decline(state: OrderState, message: Message, body: Any, role: Role) -> OrderState:
@@ -165,9 +182,8 @@ _MESSAGE_EFFECTS: dict[str, _Effect] = {
     "shipment": _on_shipment,
     "settlement/propose": _on_proposal,
     "warranty/issued": _on_certificate,
-    "claim/open": _on_claim,
-    "claim/accept": _on_claim,
-    "claim/decline": _on_claim,
+    "deliverable": _on_deliverable,
+    "return/sent": _on_return_sent,
     **dict.fromkeys(_RETURNS, _on_return),
 }
 
@@ -232,9 +248,13 @@ def _deadline(state: OrderState, event: ChainFact, target: Status) -> int | None
 
 
 _EVENT_EFFECTS: dict[str, Callable[[OrderState, ChainFact], OrderState]] = {
-    "Shipped": lambda state, event: replace(state, shipped_at=event.at),
+    "Shipped": lambda state, event: replace(
+        state, shipped_at=event.at, shipment_hash=event.args.get("shipmentHash", b"")
+    ),
     "Delivered": lambda state, event: replace(state, delivered_at=event.at),
-    "Disputed": lambda state, event: replace(state, disputed_by=_address(event.args.get("by"))),
+    "Disputed": lambda state, event: replace(
+        state, disputed_by=_address(event.args.get("by")), evidence=event.args.get("evidence", b"")
+    ),
     "Closed": lambda state, event: replace(
         state, closed_at=event.at, how=HOW.get(int(event.args.get("how", 0)), "closed")
     ),
@@ -273,14 +293,22 @@ def _lines(state: OrderState) -> tuple[LineState, ...]:
     sent: dict[str, int] = {}
     for message in state.shipments:
         body = parse_message(message)
-        named = {line.sku: line.quantity for line in body.lines} if isinstance(body, Shipment) else {}
+        if isinstance(body, Shipment) and body.replaces:
+            continue
+        named = _counted(body.lines) if isinstance(body, Shipment) else {}
         for sku, quantity in (named or ordered).items():
             sent[sku] = sent.get(sku, 0) + quantity
     return tuple(LineState(sku, count, min(count, sent.get(sku, 0))) for sku, count in ordered.items())
 
 
-def _ordered(state: OrderState) -> dict[str, int]:
+def _counted(lines: Iterable[Any]) -> dict[str, int]:
     counts: dict[str, int] = {}
+    for line in lines:
+        counts[line.sku] = counts.get(line.sku, 0) + line.quantity
+    return counts
+
+
+def _ordered(state: OrderState) -> dict[str, int]:
     lines: Iterable[Any] = ()
     quote = parse_message(state.quote) if state.quote else None
     request = parse_message(state.request) if state.request else None
@@ -291,9 +319,7 @@ def _ordered(state: OrderState) -> dict[str, int]:
             lines = ()
     elif isinstance(request, OrderRequest):
         lines = request.lines
-    for line in lines:
-        counts[line.sku] = counts.get(line.sku, 0) + line.quantity
-    return counts
+    return _counted(lines)
 
 
 __all__ = [
@@ -313,4 +339,5 @@ __all__ = [
     "Status",
     "fold",
     "next_actions",
+    "sitting_arbiter",
 ]

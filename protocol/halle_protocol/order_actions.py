@@ -55,6 +55,13 @@ def _live_proposal(state: OrderState, role: Role) -> bool:
     return any(p.by != role and p.paid_out == state.paid_out for p in state.proposals)
 
 
+def sitting_arbiter(state: OrderState) -> bytes:
+    """Return who rules now: after an escalation the backup."""
+    if state.terms is None:
+        return ZERO_ADDRESS
+    return state.terms.backup_arbiter if state.status == Status.ESCALATED else state.terms.arbiter
+
+
 _NEEDS: dict[str, Callable[[OrderState, Role], bool]] = {
     "requested": lambda s, _: s.request is not None,
     "unanswered": lambda s, _: s.quote is None,
@@ -70,8 +77,16 @@ _NEEDS: dict[str, Callable[[OrderState, Role], bool]] = {
     "no-backup": lambda s, _: s.terms is not None and s.terms.backup_arbiter == ZERO_ADDRESS,
     "merchant-paid": lambda s, _: s.paid_out_merchant > 0,
     "sold": lambda s, _: s.delivered_at is not None or s.paid_out_merchant > 0,
-    "certificate": lambda s, _: bool(s.certificates),
     "no-certificate": lambda s, _: not s.certificates,
-    "claim": lambda s, _: bool(s.open_claims),
-    "no-claim": lambda s, _: not s.open_claims,
+    "arbiter": lambda s, _: s.terms is not None and sitting_arbiter(s) != ZERO_ADDRESS,
+    "no-receipt": lambda s, _: s.receipt is None,
+    "no-return": lambda s, _: s.return_ not in ("requested", "open"),
+    "return-requested": lambda s, _: s.return_ == "requested",
+    "return-open": lambda s, _: s.return_ == "open",
+    "return-not-sent": lambda s, _: s.return_parcel is None,
+    "return-running": lambda s, _: s.return_ == "requested" or (s.return_ == "open" and s.return_parcel is None),
+    "shipment": lambda s, _: bool(s.shipments),
+    "exchange": lambda s, _: bool(s.exchange),
+    "earned": lambda s, _: s.status != Status.CLOSED or s.paid_out_merchant > 0,
+    "resends": lambda s, _: s.resends_left > 0,
 }

@@ -69,7 +69,7 @@ def _weight(fact: ChainFact) -> tuple[int, str, bytes, int, str]:
     return _FINALITY.index(fact.finality), fact.name, fact.tx, fact.at, repr(sorted(fact.args.items()))
 
 
-# Within one second an answer comes after what it answers, whoever's id sorts first.
+# Within one second an answer comes after what it answers, whoever's id sorts first; a return has more than two steps.
 ANSWERS = frozenset(
     {
         "order/quote",
@@ -79,14 +79,15 @@ ANSWERS = frozenset(
         "return/decline",
         "return/received",
         "settlement/accept",
-        "claim/accept",
-        "claim/decline",
     }
 )
 
 
+_STEPS = {**dict.fromkeys(ANSWERS, 1), "order/decline": 2, "return/sent": 2, "return/received": 3}
+
+
 def message_facts(facts: Iterable[Fact]) -> list[Message]:
-    """Sort by (issued, answers last, sender, id); of two messages with one (sender, id) the earlier counts."""
+    """Sort by (issued, step of an exchange, sender, id); of two messages with one (sender, id) the earlier counts."""
     best: dict[tuple[bytes, bytes], Message] = {}
     for fact in facts:
         if isinstance(fact, MessageFact):
@@ -94,7 +95,7 @@ def message_facts(facts: Iterable[Fact]) -> list[Message]:
             other = best.get((message.sender, message.id))
             if other is None or (message.issued, message.sig) < (other.issued, other.sig):
                 best[message.sender, message.id] = message
-    return sorted(best.values(), key=lambda m: (m.issued, m.type in ANSWERS, m.sender, m.id))
+    return sorted(best.values(), key=lambda m: (m.issued, _STEPS.get(m.type, 0), m.sender, m.id))
 
 
 def history(events: list[ChainFact], messages: list[Message]) -> tuple[HistoryEntry, ...]:

@@ -75,10 +75,15 @@ class OrderState:
     cancel: Message | None = None
     receipt: Message | None = None
     shipments: tuple[Message, ...] = ()
+    shipment_hash: bytes = b""
+    evidence: bytes = b""
+    deliverables: tuple[Message, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     return_: str = "none"
+    return_request: Message | None = None
+    return_approval: Message | None = None
+    return_parcel: Message | None = None
     certificates: tuple[int, ...] = ()
-    open_claims: tuple[int, ...] = ()
     lines: tuple[LineState, ...] = ()
     history: tuple[HistoryEntry, ...] = field(default=(), repr=False)
     gaps: tuple[str, ...] = ()
@@ -107,6 +112,36 @@ class OrderState:
         return _fulfilment(self)
 
     @property
+    def unsent(self) -> dict[str, int]:
+        """Pieces by sku that no parcel was announced for."""
+        return {line.sku: line.original - line.fulfilled for line in self.lines if line.fulfilled < line.original}
+
+    @property
+    def goods(self) -> tuple[Message, ...]:
+        """What was handed over without a parcel, oldest first; of a good sent again the sending that leaves fewest."""
+        newest: dict[tuple[str, ...], Message] = {}
+        for message in self.deliverables:
+            known = newest.setdefault(_good(message), message)
+            if _left(message) < _left(known):
+                newest[_good(message)] = message
+        return tuple(newest.values())
+
+    @property
+    def resends_left(self) -> int:
+        """How often the merchant will still send the digital goods again."""
+        return min((_left(message) for message in self.goods if message.body.get("left") is not None), default=0)
+
+    @property
+    def exchange(self) -> dict[str, int]:
+        """Pieces by sku that the buyer wants instead of those sent back, until they are on their way."""
+        if self.return_request is None or self.return_ not in ("open", "closed"):
+            return {}
+        since = self.return_request.issued
+        if any(parcel.body.get("replaces") and parcel.issued >= since for parcel in self.shipments):
+            return {}
+        return {line["sku"]: line["quantity"] for line in self.return_request.body.get("exchange", ())}
+
+    @property
     def amounts(self) -> dict[str, int]:
         """Total, paid out to each side, held."""
         return {
@@ -116,6 +151,18 @@ class OrderState:
             "paid_out_arbiter": self.paid_out_arbiter,
             "held": self.held,
         }
+
+
+def _left(message: Message) -> int:
+    return int(message.body.get("left") or 0)
+
+
+def _good(message: Message) -> tuple[str, ...]:
+    """Return what tells one good from another; what was sent by hand is sent once."""
+    body = message.body
+    if body.get("left") is None:
+        return (message.id.hex(),)
+    return (str(body.get("sku", "")), str(body.get("name", "")), str(body.get("text", "")))
 
 
 def _payment(state: OrderState) -> str:

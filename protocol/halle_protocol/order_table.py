@@ -83,6 +83,7 @@ class ActionRule:
 _MSG, _CHAIN, _BOTH = ("message",), ("chain",), ("message", "chain")
 _N, _O, _A, _H, _D, _X, _E, _C = Status
 _TRADERS: tuple[Role, ...] = ("buyer", "merchant")
+_SENT = (_H, _D, _X, _E, _C)
 
 ACTIONS: tuple[ActionRule, ...] = (
     ActionRule("accept", ("merchant",), (_N,), "any", _MSG, ("requested", "unanswered", "wanted")),
@@ -116,13 +117,25 @@ ACTIONS: tuple[ActionRule, ...] = (
     ActionRule("dispute", _TRADERS, (_A, _H, _D), "before", _BOTH, ("held",)),
     ActionRule("dispute", ("merchant",), (_H,), "after", _BOTH, ("proof-required", "held")),
     ActionRule("rule", ("arbiter",), (_X, _E), "before", _CHAIN, ("held",)),
+    ActionRule("ask_party", ("arbiter",), (_X, _E), "any", _MSG),
     ActionRule("escalate", ("buyer", "merchant", "anyone"), (_X,), "after", _CHAIN, ("backup",)),
     ActionRule("close_by_default", ("buyer", "merchant", "anyone"), (_X,), "after", _CHAIN, ("no-backup",)),
     ActionRule("close_by_default", ("buyer", "merchant", "anyone"), (_E,), "after", _CHAIN),
     ActionRule("review", ("buyer",), (_C,), "any", ("catalog",), ("merchant-paid",)),
     ActionRule("issue_warranty", ("merchant",), (_D, _C), "any", _BOTH, ("sold", "no-certificate")),
-    ActionRule("open_warranty_claim", ("buyer",), (_D, _C), "any", _BOTH, ("certificate", "no-claim")),
-    ActionRule("accept_warranty_claim", ("merchant",), (_D, _C), "any", _BOTH, ("claim",)),
+    ActionRule("add_evidence", _TRADERS, (_X, _E), "any", _MSG, ("arbiter",)),
+    ActionRule("confirm_receipt", ("buyer",), (_H, _D), "any", _MSG, ("no-receipt",)),
+    ActionRule("request_return", ("buyer",), (_H, _D), "any", _MSG, ("requested", "no-return")),
+    ActionRule("request_return", ("buyer",), (_C,), "any", _MSG, ("requested", "no-return", "merchant-paid", "sold")),
+    ActionRule("approve_return", ("merchant",), _SENT, "any", _MSG, ("return-requested",)),
+    ActionRule("decline_return", ("merchant",), _SENT, "any", _MSG, ("return-requested",)),
+    ActionRule("send_return", ("buyer",), _SENT, "any", _MSG, ("return-open", "return-not-sent")),
+    ActionRule("receive_return", ("merchant",), _SENT, "any", _MSG, ("return-open",)),
+    ActionRule("cancel_return", ("buyer",), _SENT, "any", _MSG, ("return-running",)),
+    ActionRule("send_again", ("merchant",), (_H, _D, _X, _E), "any", _MSG, ("shipment",)),
+    ActionRule("send_again", ("merchant",), (_C,), "any", _MSG, ("exchange",)),
+    ActionRule("send_deliverable", ("merchant",), (_A, _H, _D, _X, _E, _C), "any", _MSG, ("requested", "earned")),
+    ActionRule("ask_deliverable", ("buyer",), (_A, _H, _D, _X, _E, _C), "any", _MSG, ("resends",)),
     ActionRule("chat", _TRADERS, tuple(Status), "any", _MSG),
 )
 """Order matters to people: the first legal row is what a page shows first."""

@@ -25,6 +25,8 @@ TYPES: dict[str, str] = {
     "Document": "Document(string type,address store,uint64 seq,uint64 issued,bytes32 body)",
     "Head": ("Head(address store,uint64 seq,bytes catalog,bytes site,uint64 issued,uint64 expires,bytes grant)"),
     "Message": ("Message(bytes16 id,bytes32 thread,string type,address sender,address to,uint64 issued,bytes32 body)"),
+    "Collect": "Collect(address store,string mailbox,string collector,bytes32 nonce)",
+    "Acknowledgement": "Acknowledgement(address store,bytes32 envelope,string outcome)",
     "Terms": (
         "Terms(address merchant,address buyer,address token,uint256 amount,address arbiter,"
         "address backupArbiter,uint16 arbiterFeeBps,uint16 defaultBuyerBps,uint40 validUntil,"

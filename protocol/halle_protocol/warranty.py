@@ -63,6 +63,7 @@ _RULES: tuple[tuple[str, tuple[Party, ...], tuple[ClaimStatus, ...], When], ...]
     ("pay_unanswered", ("holder", "anyone"), (_C, _X), "after"),
     ("rule_claim", ("arbiter",), (_X,), "before"),
     ("expire", ("underwriter", "anyone"), (_A,), "after"),
+    ("transfer", ("holder",), (_A,), "any"),
     ("surrender", ("holder",), (_A,), "any"),
 )
 

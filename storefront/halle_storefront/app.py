@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from halle_node.messages.shop_post import PATH
+
 from . import admin, api, gateway, market, security, shop
 from .admin.imports import WAITING
+from .api import messages
 from .assets import favicon, static
 from .cache import CACHE, PageCache
 from .failures import catch_failures
-from .front import enter, health, new_setup_link, welcome, welcome_local
+from .front import enter, health, metrics, new_setup_link, welcome, welcome_local
 from .node_access import DOORKEEPER, NODE, SHOP_ADDRESS, ServedNode, ShopAddress
 from .pages import set_up
 from .security import Doorkeeper, Handler
@@ -27,7 +30,8 @@ from .security import Doorkeeper, Handler
 log = logging.getLogger(__name__)
 
 LOCAL_HOST = "127.0.0.1"
-OPEN_PREFIXES = ("/static/", "/setup/", "/-/health", "/favicon.ico")
+# Figures hold nothing personal, and a page of another origin cannot read them.
+OPEN_PREFIXES = ("/static/", "/setup/", "/-/health", "/favicon.ico", "/metrics")
 UPLOADS = ("/photos", "/import")
 
 
@@ -67,6 +71,7 @@ def make_apps(node: ServedNode, doorkeeper: Doorkeeper | None = None) -> tuple[w
     local.add_routes(
         [
             web.get("/", welcome_local),
+            web.get("/metrics", metrics),
             web.get("/setup/{token}", enter, allow_head=False),
             web.post("/-/setup-link", new_setup_link),
             *admin.routes(),
@@ -76,6 +81,7 @@ def make_apps(node: ServedNode, doorkeeper: Doorkeeper | None = None) -> tuple[w
     )
     public = _app(node, _public_door(_public_hosts(node)))
     gateway.set_up(public)
+    messages.set_up(public)
     public.add_routes([web.get("/", welcome), *gateway.public_routes(), *shop.routes(), *api.public_routes()])
     return local, public
 
@@ -120,7 +126,10 @@ def _public_door(hosts: frozenset[str]) -> Handler:
     @web.middleware
     async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
         security.check_host(request, hosts)
-        if not request.path.startswith(gateway.PREFIXES):
+        if request.path == PATH:
+            if request.method == "POST":
+                messages.check_envelope(request)
+        elif not request.path.startswith(gateway.PREFIXES):
             security.check_origin(request)
             security.check_body(request, upload=False)
         return await handler(request)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from halle_node.messages.shop_post import PATH, PROBLEM_TYPE
 from halle_protocol.errors import ConfigError, HalleError, ProtocolError, Refused, Unavailable
 
 from .i18n import N_, language_of, translations
@@ -17,6 +18,7 @@ from .words import ERROR_WORDS
 
 log = logging.getLogger(__name__)
 
+RETRY_AFTER_S = 60
 STATUS_BY_CODE = {
     "host-not-allowed": 421,
     "origin-not-allowed": 403,
@@ -24,6 +26,8 @@ STATUS_BY_CODE = {
     "setup-link-used": 410,
     "body-type-not-allowed": 415,
     "body-too-large": 413,
+    "length-missing": 411,
+    "rate-limited": 429,
     "not-found": 404,
     "method-not-allowed": 405,
     "internal-error": 500,
@@ -63,16 +67,29 @@ def describe(error: HalleError, lang: str) -> Problem:
 
 def answer(request: web.Request, error: HalleError) -> web.Response:
     problem = describe(error, language_of(request))
+    if request.path == PATH:
+        return _to_program(problem, retry=isinstance(error, Unavailable))
     if request.path.startswith(("/api/", "/-/")):
-        body = {
-            "type": f"urn:halle:error:{problem.code}",
-            "title": problem.title,
-            "status": problem.status,
-            "detail": problem.hint,
-            "code": problem.code,
-        }
-        return web.Response(text=json.dumps(body), status=problem.status, content_type="application/problem+json")
+        return web.Response(text=json.dumps(_body(problem)), status=problem.status, content_type=PROBLEM_TYPE)
     return page(request, "error.html", status=problem.status, problem=problem)
+
+
+def _body(problem: Problem) -> dict[str, object]:
+    """The RFC 9457 body of a failure."""
+    return {
+        "type": f"urn:halle:error:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.hint,
+        "code": problem.code,
+    }
+
+
+def _to_program(problem: Problem, *, retry: bool) -> web.Response:
+    """A failure of the door for messages: it also says whether sending the same again can help."""
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": str(RETRY_AFTER_S)} if retry else {})
+    text = json.dumps({**_body(problem), "retry": retry})
+    return web.Response(text=text, status=problem.status, content_type=PROBLEM_TYPE, headers=headers)
 
 
 def from_http(error: web.HTTPException) -> HalleError:

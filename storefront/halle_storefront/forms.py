@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from aiohttp import web
@@ -75,6 +76,16 @@ def token_units(text: str, decimals: int) -> int:
     except InvalidOperation:
         raise _bad_amount(text) from None
     return int(units)
+
+
+def local_time(text: str) -> int:
+    """A moment as a browser sends it, on this machine's clock. Raises: Refused `form-invalid`."""
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp())
+    except (ValueError, OverflowError):
+        raise Refused(
+            f"“{text[:40]}” is not a moment.", code="form-invalid", hint=N_("Write it as 2026-05-31T18:00.")
+        ) from None
 
 
 def _bad_amount(text: str) -> Refused:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
+
+from halle_node.metrics import CONTENT_TYPE as METRICS_TYPE
 
 from . import security
 from .i18n import choose_language
@@ -20,6 +24,15 @@ async def welcome_local(request: web.Request) -> web.Response:
     only_buys = not node.catalog.product_count() and bool(node.trade.orders(role="buyer", limit=1))
     face = "market" if only_buys else "admin"
     raise web.HTTPFound(f"/{choose_language(request)}/{face}/")
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Give Prometheus its figures, when the owner has asked for them in the settings; on the local port only."""
+    node = node_of(request)
+    if not node.config.metrics:
+        raise web.HTTPNotFound
+    text = await asyncio.to_thread(node.metrics)
+    return web.Response(body=text, headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
 
 
 async def enter(request: web.Request) -> web.Response:

@@ -19,6 +19,7 @@ def admin_page(request: web.Request, template: str, status: int = 200, **context
     node = node_of(request)
     todo = context.get("todo") or node.trade.todo()
     frame = {"side": "admin", "store_name": store_name(node), "waiting": len(todo.to_pack) + len(todo.to_answer)}
+    frame["cases_waiting"] = len(todo.cases)
     return page(request, template, status, **frame, shop_url=request.app[SHOP_ADDRESS].url, **context)
 
 

@@ -12,7 +12,7 @@ from .security import Doorkeeper
 
 if TYPE_CHECKING:
     from halle_node.access import AccessList
-    from halle_node.blocks import BlockStore
+    from halle_node.blocks import BlockStore, Sweep
     from halle_node.blocks.kubo import KuboPublisher
     from halle_node.blocks.offer import Offer
     from halle_node.catalog import CatalogService
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from halle_node.config import Config
     from halle_node.doctor import Check
     from halle_node.index import IndexService
+    from halle_node.keeping import Kept
     from halle_node.keys import Keys
+    from halle_node.messages import Mailbox, MessageService
     from halle_node.node import Verified
     from halle_node.p2p import Network
     from halle_node.trade.service import TradeService
@@ -41,12 +43,20 @@ class ServedNode(Protocol):
     catalog: CatalogService
     index: IndexService
     access: AccessList
+    messages: MessageService
+    mailbox: Mailbox
     trade: TradeService
     clock: Callable[[], int]
 
     async def doctor(self) -> list[Check]: ...
 
     async def verify_blocks(self) -> Verified: ...
+
+    async def pins(self) -> list[Kept]: ...
+
+    async def clean_up(self, *, apply: bool) -> Sweep: ...
+
+    def metrics(self) -> bytes: ...
 
 
 NODE: web.AppKey[ServedNode] = web.AppKey("node", ServedNode)

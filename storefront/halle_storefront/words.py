@@ -135,8 +135,46 @@ CERTIFICATE = {
     "claim-open": Badge("wait", "clock", N_("Claim open")),
     "open": Badge("wait", "clock", N_("Claim open")),
     "contested": Badge("bad", "scale", N_("Claim contested")),
+    "offered": Badge("wait", "chat", N_("Repair offered")),
+    "announced": Badge("plain", "clock", N_("Announced")),
     "paid": Badge("ok", "check", N_("Claim paid")),
     "expired": Badge("plain", "clock", N_("Expired")),
+}
+CHECKPOINT = {
+    "accepted": N_("Taken over"),
+    "in-transit": N_("On its way"),
+    "out-for-delivery": N_("Out for delivery"),
+    "ready-for-pickup": N_("Ready to be picked up"),
+    "failed-attempt": N_("Nobody there"),
+    "delivered": N_("Delivered"),
+    "returned": N_("Sent back"),
+    "exception": N_("Something went wrong"),
+}
+RECORD = {
+    **CHECKPOINT,
+    "disputes": N_("disputes"),
+    "ruled": N_("ruled"),
+    "silent": N_("left unanswered"),
+    "agreed": N_("settled by the sides"),
+    "open": N_("open"),
+    "parcels": N_("parcels"),
+    "certificates": N_("certificates"),
+    "claims": N_("claims"),
+    "paid": N_("paid"),
+    "accepted": N_("accepted"),
+    "contested": N_("contested"),
+}
+FINDINGS = {
+    ("terms", True): N_("The terms are those on the chain."),
+    ("terms", False): N_("The terms are not those on the chain."),
+    ("document", True): N_("The order is the one that was paid."),
+    ("document", False): N_("The order's content is missing or another one."),
+    ("sides", True): N_("Sent by a side of this order."),
+    ("sides", False): N_("Not sent by a side of this order."),
+    ("messages", True): N_("Every message is signed by its side."),
+    ("messages", False): N_("Some messages do not belong to this order or are not signed; they are left out."),
+    ("committed", True): N_("The chain committed to exactly this evidence when the dispute was opened."),
+    ("committed", False): N_("Added beside the chain's commitment."),
 }
 KINDS = {
     "physical": N_("Goods"),
@@ -178,10 +216,56 @@ NOTICES = {
     "done": N_("Done."),
     "sent": N_("Sent."),
     "following": N_("You follow this shop now."),
+    "cleaned": N_("Cleaned up."),
     "unfollowed": N_("You no longer follow this shop."),
     "test-money": N_("Test money is on its way to your wallet."),
 }
 ERROR_WORDS = {
+    "rule-off": (N_("Waits for you: you answer every order yourself."), N_("Accept or decline it.")),
+    "rule-value": (N_("Waits for you: it is worth more than your node accepts alone."), N_("Accept or decline it.")),
+    "rule-country": (
+        N_("Waits for you: your node does not accept this country alone."),
+        N_("Accept or decline it."),
+    ),
+    "rule-hours": (
+        N_("Waits for your opening hours."),
+        N_("Your node takes it then, or accept it now."),
+    ),
+    "rules-invalid": (
+        N_("These rules cannot be read."),
+        N_("Hours as 09:00, countries as two letters, a time zone such as Europe/Paris."),
+    ),
+    "licences-sold-out": (
+        N_("There are not enough licence keys."),
+        N_("Add some to the product; they go out by themselves."),
+    ),
+    "arbiter-unreached": (
+        N_("The arbiter cannot be reached yet."),
+        N_("The evidence is kept and goes out as soon as their node is known."),
+    ),
+    "arbiter-is-us": (N_("A shop cannot rule its own orders."), N_("Choose somebody else.")),
+    "arbiters-equal": (N_("The second arbiter must be another one."), N_("Choose another, or nobody.")),
+    "role-terms-missing": (N_("A role needs terms."), N_("Write what you do, and how.")),
+    "fee-out-of-range": (N_("The fee is too high."), N_("At most 10 %.")),
+    "instructions-missing": (
+        N_("The buyer must know where and how to send it."),
+        N_("Write the address and who pays for the way."),
+    ),
+    "line-unknown": (N_("This article is not in the order."), N_("Use the article numbers shown on the order.")),
+    "payment-not-safe": (
+        N_("The payment is not deep enough in the chain yet."),
+        N_("Wait a moment, or send it anyway if you trust this buyer."),
+    ),
+    "already-sent": (N_("This is on its way already."), N_("Look at the order in a moment.")),
+    "amount-out-of-range": (N_("This amount is more than is held."), N_("Write a smaller one.")),
+    "share-out-of-range": (N_("The share is between 0 and 100 %."), N_("Write it with digits, for example 40.")),
+    "cover-out-of-range": (N_("This is more than the certificate covers."), N_("Write a smaller amount.")),
+    "bond-too-small": (N_("So much of the bond is not free."), N_("The rest backs certificates.")),
+    "block-missing": (N_("The file is not here yet."), N_("Try again when its sender is online.")),
+    "file-unknown": (N_("There is no such file."), N_("Open the order again.")),
+    "file-too-large": (N_("This file is too large."), N_("Send it in parts.")),
+    "party-unreached": (N_("This side cannot be reached yet."), N_("Wait for their evidence, then ask again.")),
+    "bad-address": (N_("This is not an address."), N_("It begins with 0x and has 40 more characters.")),
     "not-found": (N_("There is nothing at this address."), N_("Check the address, or go to the start page.")),
     "keys-locked": (N_("Your keys are locked."), N_("Start the node again with halle up and give your password.")),
     "balance-too-small": (
@@ -237,6 +321,8 @@ ERROR_WORDS = {
         N_("This is not a peer's address."),
         N_("It begins with /ip4/ and ends with /p2p/ and the peer's name."),
     ),
+    "mailboxes-too-many": (N_("These are too many mailboxes."), N_("Two or three that are always on are enough.")),
+    "mailbox-unknown": (N_("This is none of your mailboxes."), N_("Look at the list.")),
     "own-address": (N_("This is this node's own address."), N_("Give another peer's.")),
     "image-format": (
         N_("This file is not a picture we can use."),
@@ -354,6 +440,18 @@ class Words:
         return badge(KUBO, value)
 
     @staticmethod
+    def checkpoint(value: str) -> str:
+        return CHECKPOINT.get(value, value)
+
+    @staticmethod
+    def record(value: str) -> str:
+        return RECORD.get(value, value)
+
+    @staticmethod
+    def finding(name: str, good: bool) -> str:
+        return FINDINGS.get((name, good), name)
+
+    @staticmethod
     def certificate(value: str) -> Badge:
         return badge(CERTIFICATE, value)
 
@@ -366,6 +464,17 @@ def notice(code: str) -> str:
     """The sentence for `?done=code`; only our own sentences can be shown this way."""
     return NOTICES.get(code, "")
 
+
+KEPT = {
+    "edition": N_("Your shop as published"),
+    "edition-before": N_("Your last edition, for those still fetching it"),
+    "publishing": N_("Being published now"),
+    "shop": N_("Shop"),
+    "drafts": N_("Pictures of drafts and changes that can be undone"),
+    "orders": N_("Listings of open orders"),
+    "other": N_("Pin"),
+}
+"""Why content is kept."""
 
 TIMELINE = {
     "requested": N_("The buyer asked for a quote."),
@@ -394,8 +503,28 @@ TIMELINE = {
     "warranty-registered": N_("A warranty certificate over %(amount)s was registered."),
     "claim-asked": N_("The buyer claims on the warranty: %(text)s"),
     "claimed": N_("A warranty claim over %(amount)s was opened."),
-    "claim-accepted": N_("The shop accepts the warranty claim."),
+    "claim-accepted": N_("The claim was answered with yes."),
+    "repair-offered": N_("A repair or replacement was offered: %(note)s"),
+    "claim-contested": N_("The claim was contested: %(note)s"),
+    "repair-accepted": N_("The repair was accepted."),
+    "repair-lapsed": N_("The offer of a repair ended unanswered."),
+    "claim-ruled": N_("The arbiter ruled the claim: %(amount)s."),
+    "warranty-ended": N_("The warranty certificate ended."),
+    "return-requested": N_("The buyer wants to send something back. %(reason)s"),
+    "return-approved": N_("The shop takes it back. %(note)s"),
+    "return-declined": N_("The shop declined the return. %(note)s"),
+    "return-cancelled": N_("The buyer keeps it after all."),
+    "return-sent": N_("The return is on its way. %(carrier)s %(tracking)s"),
+    "return-received": N_("The return has arrived at the shop. %(note)s"),
+    "sent-again": N_("The shop sent another parcel. %(carrier)s %(tracking)s"),
+    "deliverable": N_("The shop handed over: %(name)s"),
+    "deliverable-asked": N_("The buyer asked for the files again."),
+    "handed-to-carrier": N_("The carrier was told of the parcel."),
+    "case-evidence": N_("Evidence was sent to the arbiter."),
+    "case-question": N_("The arbiter asks: %(text)s"),
+    "case-ruling": N_("The arbiter's reasons: %(text)s"),
     "claim-paid": N_("The warranty paid %(amount)s."),
+    "left-at-mailbox": N_("The other node is away: a message waits for it at the mailbox …%(mailbox)s."),
     "transaction-on-its-way": N_("A transaction is on its way."),
     "transaction-failed": N_("A transaction failed. %(error)s"),
 }

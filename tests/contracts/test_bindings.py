@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from contracts.evm_market import BUYER, CHAIN_ID, MERCHANT, NATIVE, STRANGER, Ma
 from contracts.npm_tools import CONTRACTS
 from halle_contracts.codec import Entry, _entries
 from halle_protocol.errors import LocalProtocolError, RemoteProtocolError
-from halle_protocol.keys import keccak256
+from halle_protocol.keys import keccak256, to_checksum
 
 EIP170_LIMIT = 24_576
 
@@ -160,6 +162,27 @@ def test_contracts_land_where_predicted_with_the_code_predicted(salt: bytes) -> 
         code = evm.basic(text(bytes(created))).code
         assert code is not None
         assert bytes(code).rstrip(b"\0") == halle_contracts.deployed_runtime(name, salt).rstrip(b"\0")
+
+
+def test_deployments_file_says_what_follows_from_the_code() -> None:
+    stored = json.loads(files("halle_contracts").joinpath("deployments.json").read_text("utf-8"))
+    addresses = {name: to_checksum(halle_contracts.predicted_address(name)) for name in halle_contracts.SHIPPED}
+    assert stored["everyChain"] == addresses, "run `make abi`"
+    assert stored["sourceHash"] == halle_contracts.artifact("Escrow").source_hash
+    assert stored["deployer"] == to_checksum(halle_contracts.DEPLOYER_ADDRESS)
+    assert bytes.fromhex(stored["salt"][2:]) == halle_contracts.SALT
+    assert set(map(str, halle_contracts.DEPLOYMENTS)) == set(stored["chains"])
+
+
+def test_court_arbiter_is_another_address_for_another_court() -> None:
+    arbiters = [
+        halle_contracts.CourtArbiter(b"\1" * 20),
+        halle_contracts.CourtArbiter(b"\2" * 20),
+        halle_contracts.CourtArbiter(b"\1" * 20, b"\1"),
+        halle_contracts.CourtArbiter(b"\1" * 20, b"", "ipfs://rules"),
+    ]
+    assert len({arbiter.address for arbiter in arbiters}) == 4
+    assert [arbiter.court in arbiter.runtime for arbiter in arbiters] == [True] * 4
 
 
 @pytest.mark.parametrize("name", halle_contracts.NAMES)

@@ -15,12 +15,15 @@ import pytest
 
 import halle_contracts
 from cli.conftest import Answer, run
+from contracts.evm_market import fixture_code
 from contracts.npm_tools import FORGE
+from halle_contracts import encode_call
 from halle_protocol.keys import to_checksum
 from requirements import missing
 
 ANVIL = FORGE.parents[2] / FORGE.parents[1].name.replace("forge", "anvil") / "bin" / "anvil"
 RICH_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first, known to everybody
+RICH = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 EXPECTED = {name: to_checksum(halle_contracts.predicted_address(name)) for name in halle_contracts.SHIPPED}
 
 
@@ -101,6 +104,44 @@ def test_deploy_goes_on_where_it_stopped_and_verify_tells_what_is_wrong(key_file
         verdicts = {row["contract"]: row["verdict"] for row in json.loads(told.out)}
         assert verdicts == {"DeliveryTracking": "same", "Escrow": "different", "Warranty": "same"}
         assert (told.status, told.code) == (2, "contracts-differ")
+
+
+def test_court_becomes_an_arbiter_at_an_address_that_follows_from_it(key_file: Path) -> None:
+    with anvil(5_005) as url:
+        court = ask(url, "eth_sendTransaction", {"from": RICH, "data": "0x" + fixture_code("Court").hex()})
+        address = ask(url, "eth_getTransactionReceipt", court)["contractAddress"]
+        words = ["--court", address, "--court-data", "0x00ff", "--court-rules", "ipfs://rules"]
+        assert halle("deploy", "--rpc", url, "--key-file", key_file).status == 0
+        told = halle("verify", "--rpc", url, *words, "--json")
+        assert (told.status, told.code) == (2, "contracts-missing")
+
+        told = halle("deploy", "--rpc", url, "--key-file", key_file, *words, "--json")
+        assert told.status == 0, told.err
+        arbiter = halle_contracts.CourtArbiter(bytes.fromhex(address[2:]), b"\x00\xff", "ipfs://rules")
+        assert json.loads(told.out) == EXPECTED | {"ArbiterERC792": to_checksum(arbiter.address)}
+        assert halle("verify", "--rpc", url, *words).status == 0
+        assert bytes.fromhex(ask(url, "eth_getCode", to_checksum(arbiter.address), "latest")[2:]) == arbiter.runtime
+
+        for function, value in (("court", arbiter.court), ("escrow", bytes.fromhex(EXPECTED["Escrow"][2:]))):
+            call = {"to": to_checksum(arbiter.address), "data": "0x" + encode_call("ArbiterERC792", function).hex()}
+            answer = bytes.fromhex(ask(url, "eth_call", call, "latest")[2:])
+            assert halle_contracts.decode_result("ArbiterERC792", function, answer) == value
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--court", "0x" + "c0" * 20), "court-missing"),
+        (("--court", "0x" + "c0" * 19), "court-malformed"),
+        (("--court", "court.eth"), "court-malformed"),
+        (("--court-data", "0x00"), "court-malformed"),
+    ],
+)
+def test_deploy_refuses_a_court_that_is_not_there(key_file: Path, words: tuple[str, ...], code: str) -> None:
+    with anvil(6_006) as url:
+        told = halle("deploy", "--rpc", url, "--key-file", key_file, *words)
+        assert (told.status, told.code) == (2, code)
+        assert ask(url, "eth_getCode", EXPECTED["Escrow"], "latest") == "0x"
 
 
 def test_deploy_says_so_when_the_chain_has_no_deployer(key_file: Path) -> None:

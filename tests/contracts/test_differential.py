@@ -138,7 +138,7 @@ ONWARD = {"accept", "approve", "ship", "hand_over", "prove_delivery", "dispute",
 OPERATED = {"decline", "ship", "refund", "dispute"}
 """Moves of the merchant that an operator may make as well."""
 OTHER_WAYS = ("acceptBySig", "releaseBySig", "claimMany", "fundWithPermit", "fundWithAuthorization")
-ELSEWHERE = {"issue_warranty", "open_warranty_claim", "accept_warranty_claim"}
+ELSEWHERE = {"issue_warranty"}
 """Actions on another contract: tests/contracts/test_warranty.py."""
 PROPOSED = "propose_settlement"
 NAMES = (*CALLS, PROPOSED)

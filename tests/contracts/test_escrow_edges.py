@@ -13,6 +13,7 @@ from contracts.evm_market import (
     CODE,
     DAY,
     MERCHANT,
+    OPERATOR,
     STRANGER,
     Account,
     Market,
@@ -133,6 +134,18 @@ def test_accept_by_sig_is_too_late_after_the_window(market: Market) -> None:
         market.do(STRANGER, "acceptBySig", terms, market.signature(terms))
 
 
+def test_operator_acts_in_its_last_second_and_not_after(market: Market) -> None:
+    terms, late = market.terms(), market.terms()
+    for each in (terms, late):
+        market.fund(each, b"")
+    market.call(MERCHANT.address, "setOperator", OPERATOR.address, market.now + DAY)
+    market.wait(DAY)
+    market.do(OPERATOR, "accept", terms)
+    market.wait(1)
+    with pytest.raises(Reverted, match="NotAuthorised"):
+        market.do(OPERATOR, "accept", late)
+
+
 def test_deliver_by_carrier_refuses_terms_without_a_carrier(market: Market) -> None:
     """Nobody is no carrier, even if somebody attests with the zero address' storage still empty."""
     terms = market.terms(carrier=ZERO_ADDRESS)
@@ -152,6 +165,20 @@ def test_claim_many_skips_what_is_due_only_a_second_later(market: Market) -> Non
     market.wait(1)
     market.call(STRANGER.address, "claimMany", *batch)
     assert market.balance(market.token, MERCHANT.address) == terms.amount
+
+
+def test_claim_many_pays_one_merchant_in_each_token_of_its_own(market: Market) -> None:
+    """Neighbours in a batch share one payment only if merchant and token are the same."""
+    orders = [market.terms(token=token) for token in (market.token, market.token, bytes(20), market.token)]
+    for terms in orders:
+        market.fund(terms)
+        market.do(MERCHANT, "ship", terms, bytes(32))
+    market.wait(15 * DAY)
+    batch = ([terms_tuple(terms) for terms in orders], [BUYER.address] * 4)
+    paid = int.from_bytes(market.call(STRANGER.address, "claimMany", *batch).output, "big")
+    assert paid == 4
+    assert market.balance(market.token, MERCHANT.address) == 3_000_000
+    assert market.balance(bytes(20), MERCHANT.address) == 1_000_000
 
 
 def test_withdraw_tells_who_took_what_where(market: Market) -> None:

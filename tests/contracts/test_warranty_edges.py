@@ -14,6 +14,7 @@ from contracts.evm_market import (
     UNDERWRITER,
     Market,
     Reverted,
+    text,
     word,
 )
 from contracts.test_escrow_attacks import Nasty, selector
@@ -42,6 +43,8 @@ def test_bond_takes_up_to_128_bits_and_not_nothing(desk: Desk) -> None:
         desk.deposit(2**128 - 1_000)
     desk.deposit(2**128 - 1_001)
     assert desk.bond() == (2**128 - 1, 0)
+    desk.register(cover=2**128 - 1)
+    assert desk.bond() == (2**128 - 1, 2**128 - 1)
 
 
 def test_claims_tell_their_steps(desk: Desk) -> None:
@@ -104,6 +107,38 @@ def test_buy_wants_the_premium_in_full(desk: Desk) -> None:
         coins.call(BUYER, "buy", paper, now, sig, value=29)
     coins.call(BUYER, "buy", paper, now, sig, value=30)
     assert coins.bond() == (1_030, 400)
+
+
+def test_accept_claim_wants_an_open_claim_and_takes_a_contested_one(desk: Desk) -> None:
+    number = desk.register()
+    with pytest.raises(Reverted, match="WrongClaimStatus"):
+        desk.call(UNDERWRITER, "acceptClaim", number)
+    desk.call(BUYER, "openClaim", number, 400, EVIDENCE)
+    desk.call(UNDERWRITER, "contest", number, EVIDENCE)
+    desk.call(UNDERWRITER, "acceptClaim", number)
+    assert desk.paid() == 400
+    with pytest.raises(Reverted, match="WrongClaimStatus"):
+        desk.call(UNDERWRITER, "acceptClaim", number)
+
+
+def test_offer_answers_an_open_claim_once(desk: Desk) -> None:
+    number = desk.register()
+    with pytest.raises(Reverted, match="WrongClaimStatus"):
+        desk.call(UNDERWRITER, "offer", number, EVIDENCE)
+    desk.call(BUYER, "openClaim", number, 1, EVIDENCE)
+    desk.call(UNDERWRITER, "offer", number, EVIDENCE)
+    with pytest.raises(Reverted, match="WrongClaimStatus"):
+        desk.call(UNDERWRITER, "offer", number, EVIDENCE)
+
+
+def test_two_guarded_calls_fit_into_one_transaction(desk: Desk) -> None:
+    """As a smart account batches them: the guard is off again after the first."""
+    desk.market.give(desk.token, UNDERWRITER.address, 2)
+    data = encode_call("Warranty", "deposit", desk.token, 1)
+    for _ in range(2):  # without the end of the transaction in between
+        desk.market.evm.message_call(text(UNDERWRITER.address), text(desk.market.warranty), data)
+    desk.market.evm.reset_transient_storage()
+    assert desk.bond() == (1_002, 0)
 
 
 # ── tokens that call back ───────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 
 from halle_protocol.keys import NO_CODE, ZERO_ADDRESS, to_checksum
 from halle_protocol.messages import (
-    ClaimAnswer,
     ClaimOpen,
     OrderCancel,
     OrderDecline,
@@ -18,6 +18,7 @@ from halle_protocol.messages import (
     ReturnRequest,
     SettlementPropose,
     Shipment,
+    ShippedLine,
     WarrantyIssued,
 )
 from halle_protocol.order import (
@@ -273,16 +274,12 @@ def test_return_axis_follows_the_messages() -> None:
         assert fold([*HAPPY, asked, answer]).return_ == word
 
 
-def test_warranty_messages_open_and_close_claims() -> None:
+def test_certificate_is_issued_once() -> None:
     issued = _said(
         MERCHANT_KEY, "warranty/issued", WarrantyIssued(certificate_id=7, contract=ESCROW, chain_id=1, ends_at=1), 70
     )
-    opened = _said(BUYER_KEY, "claim/open", ClaimOpen(certificate_id=7, amount=1), 71, NOW + 1)
-    accepted = _said(MERCHANT_KEY, "claim/accept", ClaimAnswer(certificate_id=7), 72, NOW + 2)
     assert "issue_warranty" in _names(fold(HAPPY), "merchant")
-    assert "open_warranty_claim" in _names(fold([*HAPPY, issued]), "buyer")
-    assert "accept_warranty_claim" in _names(fold([*HAPPY, issued, opened]), "merchant")
-    assert fold([*HAPPY, issued, opened, accepted]).open_claims == ()
+    assert "issue_warranty" not in _names(fold([*HAPPY, issued]), "merchant")
 
 
 # --- actions ------------------------------------------------------------------------------------------------
@@ -311,6 +308,8 @@ def test_offer_with_terms_can_be_funded_without_the_merchant() -> None:
 
 _ALWAYS = {"chat"}
 _HELD = {"propose_settlement", "chat"}
+_MINE = {*_HELD, "send_deliverable"}
+_BACK = {"confirm_receipt", "request_return"}
 _B, _M = "buyer", "merchant"
 _OFFERED: list[Fact] = [QUOTE, REQUEST, _OFFER]
 _ACCEPTED: list[Fact] = [QUOTE, REQUEST, FUNDED]
@@ -327,28 +326,75 @@ _IN, _OUT = NOW + 10, DEADLINE + 10 * DAY
         (_OFFERED, _M, _IN, {"accept", "decline", "refund", *_HELD}),
         (_OFFERED, _B, _IN, {"cancel", *_HELD}),
         (_OFFERED, _B, _OUT, {"cancel", "lapse", *_HELD}),
-        (_ACCEPTED, _M, _IN, {"ship", "hand_over", "refund", "dispute", *_HELD}),
+        (_ACCEPTED, _M, _IN, {"ship", "hand_over", "refund", "dispute", *_MINE}),
         (_ACCEPTED, _B, _IN, {"cancel", "hand_over", "release", "dispute", *_HELD}),
-        (_ACCEPTED, _M, _OUT, {"hand_over", "refund", *_HELD}),
+        (_ACCEPTED, _M, _OUT, {"hand_over", "refund", *_MINE}),
         (_ACCEPTED, _B, _OUT, {"cancel", "hand_over", "release", "reclaim", *_HELD}),
-        (_SENT, _M, _IN, {"hand_over", "refund", "dispute", *_HELD}),
-        (_SENT, _B, _IN, {"hand_over", "release", "dispute", *_HELD}),
-        (_SENT, _M, _OUT, {"claim", "refund", *_HELD}),
-        (_SENT, _B, _OUT, {"release", *_HELD}),
-        (_ARRIVED, _M, _IN, {"refund", "dispute", "issue_warranty", *_HELD}),
-        (_ARRIVED, _M, _OUT, {"claim", "refund", "issue_warranty", *_HELD}),
-        (_ARRIVED, _B, _IN, {"release", "dispute", *_HELD}),
-        (_FOUGHT, "arbiter", _IN, {"rule"}),
-        (_FOUGHT, "arbiter", _OUT, set()),
-        (_FOUGHT, _B, _OUT, {"release", "close_by_default", *_HELD}),
+        (_SENT, _M, _IN, {"hand_over", "refund", "dispute", *_MINE}),
+        (_SENT, _B, _IN, {"hand_over", "release", "dispute", *_BACK, *_HELD}),
+        (_SENT, _M, _OUT, {"claim", "refund", *_MINE}),
+        (_SENT, _B, _OUT, {"release", *_BACK, *_HELD}),
+        (_ARRIVED, _M, _IN, {"refund", "dispute", "issue_warranty", *_MINE}),
+        (_ARRIVED, _M, _OUT, {"claim", "refund", "issue_warranty", *_MINE}),
+        (_ARRIVED, _B, _IN, {"release", "dispute", *_BACK, *_HELD}),
+        (_FOUGHT, "arbiter", _IN, {"rule", "ask_party"}),
+        (_FOUGHT, "arbiter", _OUT, {"ask_party"}),
+        (_FOUGHT, _B, _OUT, {"release", "close_by_default", "add_evidence", *_HELD}),
         (_FOUGHT, "anyone", _OUT, {"close_by_default"}),
-        (_RAISED, _M, _OUT, {"refund", "close_by_default", *_HELD}),
-        (HAPPY, _B, _OUT, {"review", "chat"}),
-        (HAPPY, _M, _OUT, {"issue_warranty", "chat"}),
+        (_RAISED, _M, _OUT, {"refund", "close_by_default", *_MINE}),
+        (HAPPY, _B, _OUT, {"review", "request_return", "chat"}),
+        (HAPPY, _M, _OUT, {"issue_warranty", "send_deliverable", "chat"}),
     ],
 )
 def test_legal_moves_are_those_of_the_contract(facts: list[Fact], role: Role, now: int, expected: set[str]) -> None:
     assert _names(fold(facts), role, now) == expected
+
+
+# --- returns
+
+ASKED, APPROVED, BACK, ARRIVED = (
+    _said(BUYER_KEY, "return/request", ReturnRequest(exchange=(ShippedLine(sku="SHIRT-S", quantity=2),)), 60, NOW + 10),
+    _said(MERCHANT_KEY, "return/approve", ReturnAnswer(note="By post"), 61, NOW + 11),
+    _said(BUYER_KEY, "return/sent", ReturnAnswer(tracking="R1"), 62, NOW + 12),
+    _said(MERCHANT_KEY, "return/received", ReturnAnswer(), 63, NOW + 13),
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "buyer", "merchant"),
+    [
+        ((), {"request_return"}, set()),
+        ((ASKED,), {"cancel_return"}, {"approve_return", "decline_return"}),
+        ((ASKED, APPROVED), {"send_return", "cancel_return"}, {"receive_return"}),
+        ((ASKED, APPROVED, BACK), set(), {"receive_return"}),
+        ((ASKED, APPROVED, BACK, ARRIVED), {"request_return"}, set()),
+    ],
+)
+def test_return_offers_each_side_its_own_next_step(said: tuple[Fact, ...], buyer: set[str], merchant: set[str]) -> None:
+    state = fold([*_ARRIVED, *said])
+    moves = {"request_return", "cancel_return", "send_return", "approve_return", "decline_return", "receive_return"}
+    assert _names(state, "buyer", _IN) & moves == buyer
+    assert _names(state, "merchant", _IN) & moves == merchant
+
+
+def test_exchange_is_due_until_the_replacement_is_on_its_way() -> None:
+    assert fold([*_ARRIVED, ASKED]).exchange == {}
+    due = fold([*_ARRIVED, ASKED, APPROVED, BACK, ARRIVED])
+    assert (due.exchange, due.return_) == ({"SHIRT-S": 2}, "closed")
+    parcel = Shipment(commitment=bytes(32), replaces=True, lines=(ShippedLine(sku="SHIRT-S", quantity=2),))
+    sent = fold([*_ARRIVED, ASKED, APPROVED, BACK, ARRIVED, _said(MERCHANT_KEY, "shipment", parcel, 64, NOW + 14)])
+    assert sent.exchange == {}
+    assert [line.fulfilled for line in sent.lines] == [0 for _ in sent.lines]
+
+
+def test_answer_to_nothing_says_nothing() -> None:
+    assert fold([*_ARRIVED, ARRIVED]).return_ == "none"
+    assert fold([*_ARRIVED, ASKED, BACK]).return_parcel is None
+
+
+def test_return_within_one_second_is_read_in_its_steps() -> None:
+    said = [replace(each.message, issued=NOW + 20) for each in (ASKED, APPROVED, BACK, ARRIVED)]
+    assert fold([*_ARRIVED, *(MessageFact(each) for each in reversed(said))]).return_parcel is not None
 
 
 def _with(**changes: Any) -> Terms:

@@ -56,9 +56,9 @@ def test_hybrid_public_key_is_the_one_of_the_x_wing_draft() -> None:
 
 def test_padding_hides_the_length() -> None:
     _, prekey = make_prekey(SEED, NOW)
-    sizes = {len(seal(bytes(n), prekey, b"")) for n in (0, 1, 500, 1020)}
+    sizes = {len(seal(bytes(n), prekey, b"")) for n in (0, 1, 500, 4092)}
     assert len(sizes) == 1
-    assert len(seal(bytes(1021), prekey, b"")) > sizes.pop()
+    assert len(seal(bytes(4093), prekey, b"")) > sizes.pop()
 
 
 def test_largest_plaintext_fits_an_envelope() -> None:
@@ -108,6 +108,8 @@ def test_unseal_fails_when_the_padding_is_not_zero() -> None:
     padded = (1).to_bytes(4, "big") + b"a" + b"\x01" + bytes(BUCKETS[0] - 6)
     engine, key = sealing._ENGINES[X25519], sealing._public_key(prekey)
     assert _unseal_code(engine.encrypt(padded, key, b""), private, X25519, b"") == "unseal-failed"
+    for no_class in (10, 1024, BUCKETS[0] - 1, BUCKETS[0] + 1, 8192):
+        assert _unseal_code(engine.encrypt(bytes(no_class), key, b""), private, X25519, b"") == "unseal-failed"
     short = engine.encrypt(bytes(10), key, b"")
     assert _unseal_code(short, private, X25519, b"") == "unseal-failed"
 

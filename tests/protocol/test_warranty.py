@@ -77,8 +77,8 @@ def test_certificate_fold_ignores_order_and_duplicates(facts: list[ChainFact], r
 @pytest.mark.parametrize(
     ("facts", "party", "now", "names"),
     [
-        ([ISSUED], "holder", NOW, {"open_claim", "surrender"}),
-        ([ISSUED], "holder", ENDS + 1, {"surrender"}),
+        ([ISSUED], "holder", NOW, {"open_claim", "transfer", "surrender"}),
+        ([ISSUED], "holder", ENDS + 1, {"transfer", "surrender"}),
         ([ISSUED], "anyone", ENDS + 1, {"expire"}),
         ([ISSUED, OPENED], "underwriter", NOW, {"accept_claim", "offer", "contest"}),
         ([ISSUED, OPENED], "underwriter", DEADLINE + 1, {"accept_claim"}),

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from halle_node.access import AccessList
-from halle_node.blocks import BlockStore
+from halle_node.blocks import BlockStore, Sweep
 from halle_node.blocks.kubo import KuboStatus
 from halle_node.blocks.offer import Offer
 from halle_node.catalog import (
@@ -34,9 +34,13 @@ from halle_node.config import Config
 from halle_node.db import open_database
 from halle_node.index.sync import SyncProgress
 from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, SearchPage, StoreView
+from halle_node.keeping import Kept
 from halle_node.keys import Keys
+from halle_node.messages import Mailbox, MessageService, Quotas
+from halle_node.p2p.metering import UploadBudget
 from halle_node.p2p.types import NetworkStats, PeerInfo, Reachability, Reached
 from halle_node.trade import views as t
+from halle_node.trade.rules import AcceptRules
 from halle_protocol import catalog as catalogs
 from halle_protocol import unixfs
 from halle_protocol.cid import CID
@@ -264,6 +268,68 @@ class Counter:
     done: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     waiting: t.Todo = field(default_factory=t.Todo)
 
+    rules: AcceptRules = field(default_factory=AcceptRules)
+    papers: tuple[t.CertificateCard, ...] = ()
+
+    @property
+    def services(self) -> Counter:
+        return self
+
+    @property
+    def carrying(self) -> Counter:
+        return self
+
+    @property
+    def digital(self) -> Counter:
+        return self
+
+    def offers(self, role: str) -> list[t.ServiceView]:
+        record = {"arbiter": {"disputes": 12, "ruled": 11, "silent": 1}, "carrier": {"parcels": 40, "delivered": 39}}
+        address = "0x" + {"arbiter": "a1", "carrier": "c2", "underwriter": "d3"}[role] * 20
+        return [t.ServiceView(address, "Judith", role, "", "", 300, 7 * DAY, ("fr",), (), record.get(role, {}), DAY)]
+
+    async def offer(self, role: str, form: Any, terms: str) -> None:
+        if not terms:
+            raise Refused("No terms.", code="role-terms-missing", hint="Write some.")
+        self.done.append((role, "offer", {"fee_bps": form.fee_bps, "terms": terms}))
+
+    async def choose(self, **named: str) -> None:
+        self.done.append(("parties", "choose", dict(named)))
+
+    def parcels(self) -> list[t.ParcelView]:
+        address = t.Address("Noé Lambert", "12 rue des Longues-Haies", "Roubaix", "59100", "FR")
+        return [t.ParcelView("0x" + "b4" * 32, OTHER_STORE, "M1", 1, "", address, NOW, "in-transit", NOW)]
+
+    async def attest(self, shipment: str, status: str, place: str, text: str) -> None:
+        self.done.append((shipment, "attest", {"status": status, "place": place}))
+
+    def accept_rules(self) -> AcceptRules:
+        return self.rules
+
+    async def set_accept_rules(self, rules: AcceptRules) -> None:
+        self.rules = rules
+
+    def shelf(self, handle: str) -> list[t.DigitalGood]:
+        return [t.DigitalGood(0, "", "licence", "", 12, 3), t.DigitalGood(4, "", "file", "police.otf", 1, 3)]
+
+    async def add_licences(self, handle: str, sku: str, keys: list[str], resends: int) -> int:
+        self.done.append((handle, "licences", {"keys": keys, "resends": resends}))
+        return len(keys)
+
+    def certificates(self, role: str = "") -> list[t.CertificateCard]:
+        return [paper for paper in self.papers if role in ("", paper.role)]
+
+    def certificate(self, name: str) -> t.CertificateCard:
+        return next(paper for paper in self.papers if paper.name == name)
+
+    async def file(self, order_key: str, file_id: str) -> tuple[str, str, bytes]:
+        self.order(order_key)
+        if file_id == "page":
+            return "evil.html", "text/html", b"<script>alert(1)</script>"
+        if file_id == "liar":
+            return "x.webp", "image/webp", b"<script>alert(1)</script>"
+        return "photo.webp", "image/webp", b"RIFF....WEBP"
+
     def cart(self) -> t.CartView:
         return self.basket
 
@@ -284,7 +350,7 @@ class Counter:
     def orders(
         self, role: str = "", view: str = "all", query: str = "", limit: int = 100, offset: int = 0
     ) -> list[t.OrderSummary]:
-        found = [order.summary for order in self.detail.values() if not role or order.summary.role == role]
+        found = [order.summary for order in self.detail.values() if order.summary.role == role or not role]
         return [each for each in found if view in ("all", "open") or each.status == "accepted"]
 
     def order(self, order_key: str) -> t.OrderDetail:
@@ -296,7 +362,8 @@ class Counter:
         return self.waiting
 
     async def act(self, order_key: str, action: str, **form: Any) -> None:
-        self.order(order_key)
+        if not order_key.startswith("certificate-"):
+            self.order(order_key)
         self.done.append((order_key, action, form))
 
     def balance_sheet(self) -> list[t.BalanceRow]:
@@ -315,6 +382,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.announced: list[bytes] = []
+        self.upload = UploadBudget(0)
         self.reach = Reachability(
             self.addrs,
             self.addrs,
@@ -334,11 +402,15 @@ class Wire:
                 NOW - 900,
                 0.004,
                 1.0,
+                84_000_000,
+                1_250_000,
             )
         ]
 
     def stats(self) -> NetworkStats:
-        return NetworkStats(True, 0, 1, 120_000, 90_000, 42, 7, {}, 3, NOW - 60)
+        wire = {"wire_in": 84_200_000, "wire_out": 1_300_000, "rate_in": 52_000.0, "rate_out": 900.0}
+        synced = {peer.peer_id: NOW - 60 for peer in self.peers()}
+        return NetworkStats(True, 0, 1, 120_000, 90_000, 42, 7, {}, 3, NOW - 60, **wire, syncs_by_peer=synced)
 
     async def announce(self, frame: bytes) -> None:
         self.announced.append(frame)
@@ -409,6 +481,19 @@ class Stall:
     chain: Any = field(default_factory=ChainEnd)
     index: Any = None
     access: Any = None
+    messages: Any = None
+    mailbox: Any = None
+
+    async def pins(self) -> list[Kept]:
+        return [Kept("edition", "", pin.cid, pin.blocks, pin.bytes, pin.missing) for pin in self.blocks.pinned()] + [
+            Kept("drafts", "", None, 3, 120_000, 0)
+        ]
+
+    async def clean_up(self, *, apply: bool) -> Sweep:
+        return self.blocks.gc(dry_run=not apply)
+
+    def metrics(self) -> bytes:
+        return b""
 
     async def close(self) -> None:
         await self.catalog.close()
@@ -426,6 +511,9 @@ def make_stall(home: Path) -> Stall:
     stall = Stall(config, keys, blocks, catalog, db, offer, Naming(db, keys.peer_private, lambda: NOW))
     stall.index = Shelf(stall)
     stall.access = AccessList(stall.db, lambda: NOW)
+    named = lambda: stall.catalog.profile().mailboxes  # noqa: E731
+    stall.messages = MessageService(db, keys, stall.network, lambda: NOW, mailboxes=named)
+    stall.mailbox = Mailbox(db, lambda: NOW, lambda store: True, Quotas())
     return stall
 
 
@@ -665,7 +753,58 @@ def orders() -> Counter:
         next_actions=(A("review", "buyer"), A("open_warranty_claim", "buyer")),
         certificates=(t.CertificateView(1, 89 * 10**18, "hEUR", NOW - DAY, NOW + 364 * DAY, "active"),),
     )
-    detail = {order.order_key: order for order in (pack, ask, closed, dispute, pay, way, done)}
+    returning = an_order(
+        "18" * 16,
+        "merchant",
+        "delivered",
+        next_actions=(
+            A("receive_return", "merchant", primary=True),
+            A("send_again", "merchant"),
+            A("send_deliverable", "merchant"),
+            A("dispute", "merchant", NOW + DAY),
+        ),
+        shipments=(t.ShipmentView("Colissimo", "6A1", "", NOW - 3 * DAY, "0x00", {"CB-M": 1}),),
+        checkpoints=(t.CheckpointView("failed-attempt", NOW - 2 * DAY, "Roubaix", "Personne à la maison"),),
+        returning=t.ReturnView(
+            "Trop petite", {"CB-M": 1}, {"CB-L": 1}, "12 rue des Arts, Roubaix", "La Poste R9", True,
+            (t.FileView("ab-0", "photo 1", "image/webp", 900),),
+        ),
+        deliverables=(
+            t.DeliverableView("Patron", "file", "CB-M", "", NOW, 2, t.FileView("cd-0", "patron.pdf", "", 90_000)),
+            t.DeliverableView("Licence", "licence", "CB-M", "AAAA-BBBB", NOW, 2),
+        ),
+        chat=(t.ChatLine(NOW - 7200, "buyer", "Elle est trop petite.", True, "0a" * 16),),
+    )  # fmt: skip
+    case = an_order(
+        "29" * 16,
+        "arbiter",
+        "disputed",
+        next_actions=(A("rule", "arbiter", NOW + 5 * DAY, primary=True), A("ask_party", "arbiter")),
+        bundles=(
+            t.BundleView(
+                "buyer",
+                NOW - DAY,
+                "La couture est ouverte.",
+                {"terms": True, "document": True, "sides": True, "messages": True, "committed": True},
+                (t.FileView("ef-0", "photo 1", "image/webp", 900),),
+                7,
+            ),
+            t.BundleView("merchant", NOW, "", {"terms": True, "committed": False, "messages": False}, (), 6),
+        ),
+    )
+    papers = tuple(
+        t.CertificateCard(
+            "certificate-" + digit * 64, role, status, 89 * 10**18, claimed, "hEUR", 18, NOW + 300 * DAY,
+            NOW + 5 * DAY, "0x" + "a1" * 20, "0x" + "b2" * 20, "", "Chemise en lin bleue", moves,
+            (t.ChatLine(NOW, "buyer", "Un bouton est tombé", True),),
+        )
+        for digit, role, status, claimed, moves in (
+            ("1", "holder", "active", 0, (A("open_warranty_claim", "anyone"), A("transfer_warranty", "anyone"))),
+            ("2", "underwriter", "claimed", 10**18, (A("offer_repair", "anyone"),)),
+        )
+    )  # fmt: skip
+    orders_shown = (pack, ask, closed, dispute, pay, way, done, returning, case)
+    detail = {order.order_key: order for order in orders_shown}
     line = replace(pack.lines[0], quantity=2, total=eur("178.00"))
     tokens = (t.TokenView("hEUR", "0x70", 18, 31337, "EUR", 125 * 10**18),)
     rates = (
@@ -678,5 +817,7 @@ def orders() -> Counter:
         to_answer=(ask.summary,),
         disputes=(dispute.summary,),
         low_stock=(t.LowStock("bol-gres", "bol-gres", "Bol en grès", 2),),
+        returns=(returning.summary,),
+        cases=(case.summary,),
     )
-    return Counter(detail, cart, [], todo)
+    return Counter(detail, cart, [], todo, papers=papers)

@@ -24,6 +24,7 @@ from halle_node.blocks.offer import Offer
 from halle_node.catalog.naming import Naming
 from halle_node.config import Config
 from halle_node.db import open_database
+from halle_node.p2p.metering import UploadBudget
 from halle_protocol import car, dagcbor, ipns, unixfs
 from halle_protocol.cid import CID, DAG_CBOR, DAG_PB, RAW, cid_of
 from halle_protocol.head import sign_head
@@ -93,7 +94,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         blocks=blocks,
         offer=Offer(blocks, lambda: pins, clock=lambda: float(len(pins))),
         naming=Naming(db, b"\x07" * 32, lambda: NOW),
-        network=SimpleNamespace(peer_id=PEER, addrs=[f"/ip4/127.0.0.1/tcp/4480/p2p/{PEER}"]),
+        network=SimpleNamespace(peer_id=PEER, upload=UploadBudget(0), addrs=[f"/ip4/127.0.0.1/tcp/4480/p2p/{PEER}"]),
         clock=lambda: NOW,
     )
     _, shop = make_apps(node)

@@ -255,3 +255,96 @@ async def test_a_peer_is_blocked_and_taken_back_and_undone(faces: Faces) -> None
     assert faces.stall.access.listing() == []
     status, page, _ = await faces.post(f"{path}/rules", subject="nonsense", list="block")
     assert status in (400, 409, 422)
+
+
+async def test_forms_of_side_paths_reach_the_trade_room(faces: Faces) -> None:
+    """Percent, pieces, ticks, chosen messages and files come out as the trade room takes them."""
+    from aiohttp import FormData
+
+    case, order = "29" * 16, "18" * 16
+    await faces.post(f"/fr/admin/roles/cases/{case}/act/rule", buyer_bps="37,5", text="Raisons")
+    await faces.post(f"/fr/admin/orders/{order}/act/receive_return", restock="1")
+    await faces.post(f"/fr/admin/orders/{'a1' * 16}/act/ship", lines="CB-M:1", complete="1")
+    form = FormData()
+    for name, value in (("text", "Déchirée"), ("chat_shown", "1"), ("chat", "0a" * 16)):
+        form.add_field(name, value)
+    form.add_field("photos", io.BytesIO(b"one"), filename="1.jpg", content_type="image/jpeg")
+    form.add_field("photos", io.BytesIO(b"two"), filename="2.jpg", content_type="image/jpeg")
+    url = faces.url("local", f"/fr/admin/orders/{order}/act/dispute")
+    async with faces.owner.post(url, data=form, headers=faces.origin(), allow_redirects=False) as answer:
+        assert answer.status == 303
+    paper = faces.stall.trade.papers[0].name
+    await faces.post(f"/fr/market/certificates/{paper}/act/transfer_warranty", to="0x" + "77" * 20)
+    assert faces.stall.trade.done == [
+        (case, "rule", {"buyer_bps": 3750, "text": "Raisons"}),
+        (order, "receive_return", {"restock": True}),
+        ("a1" * 16, "ship", {"lines": "CB-M:1", "complete": True}),
+        (order, "dispute", {"text": "Déchirée", "photos": [b"one", b"two"], "chat": ("0a" * 16,)}),
+        (paper, "transfer_warranty", {"to": "0x" + "77" * 20}),
+    ]
+
+
+async def test_every_legal_move_has_words_and_a_form_that_fits(faces: Faces) -> None:
+    """A move of the protocol or of a certificate that no page can offer would be a move that nobody can make."""
+    import inspect
+
+    from halle_node.trade.legal import CERTIFICATE_MOVES
+    from halle_node.trade.moves import DEFAULTS, Moves
+    from halle_protocol.order import ACTIONS
+    from halle_storefront.moves import MOVES
+
+    legal = {rule.name for rule in ACTIONS} | set(CERTIFICATE_MOVES.values())
+    assert legal - set(MOVES) == set()
+    made = Moves(None)  # type: ignore[arg-type]
+    assert legal - set(made.names) == set()
+    for name in legal:
+        takes = list(inspect.signature(made._by_name[name]).parameters)[1:]
+        asked = {field.name for field in MOVES[name].fields}
+        assert asked <= set(takes), name
+        needed = set(takes) - set(DEFAULTS.get(name, {}))
+        assert needed <= {field.name for field in MOVES[name].fields if field.required or field.kind == "choice"}, name
+
+
+async def test_a_role_is_offered_and_its_refusal_is_shown(faces: Faces) -> None:
+    status, _, _ = await faces.post("/fr/admin/roles/arbiter", fee="2,5", terms="Je lis tout.", days="5", then="offer")
+    assert status == 303
+    assert faces.stall.trade.done == [("arbiter", "offer", {"fee_bps": 250, "terms": "Je lis tout."})]
+    status, page, _ = await faces.post("/fr/admin/roles/arbiter", fee="2", terms="", then="offer")
+    assert status == 409
+    assert "Un rôle" in page
+
+
+async def test_owners_rules_and_chosen_parties_are_saved(faces: Faces) -> None:
+    await faces.post(
+        "/fr/admin/settings/rules",
+        enabled="1",
+        max_total="150,00",
+        countries="fr, be",
+        days=["0", "4"],
+        opens="09:00",
+        closes="18:30",
+        time_zone="Europe/Paris",
+    )
+    rules = faces.stall.trade.rules
+    assert (rules.max_total_minor, rules.countries, rules.days) == (15_000, ("FR", "BE"), (0, 4))
+    _, page = await faces.get("/fr/admin/settings")
+    assert "150.0" in page
+    await faces.post("/fr/admin/settings/parties", arbiter="0x" + "a1" * 20, backup="", carrier_other="0x" + "99" * 20)
+    named = {"arbiter": "0x" + "a1" * 20, "backup": "", "carrier": "0x" + "99" * 20}
+    assert faces.stall.trade.done == [("parties", "choose", named)]
+
+
+async def test_a_file_of_an_order_is_never_run(faces: Faces) -> None:
+    base = faces.url("local", f"/fr/admin/orders/{'18' * 16}/file/")
+    for name in ("page", "liar"):
+        async with faces.owner.get(base + name) as answer:
+            assert answer.content_type == "application/octet-stream"
+            assert answer.headers["Content-Disposition"].startswith("attachment")
+            assert "sandbox" in answer.headers["Content-Security-Policy"]
+    async with faces.owner.get(base + "photo") as answer:
+        assert answer.content_type == "image/webp"
+
+
+async def test_licence_keys_are_put_on_the_shelf(faces: Faces) -> None:
+    await faces.post("/fr/admin/products/bol-gres/digital", licences="A-1\nA-2", again="2", sku="")
+    assert faces.stall.trade.done == [("bol-gres", "licences", {"keys": ["A-1", "A-2"], "resends": 2})]

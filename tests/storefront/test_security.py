@@ -11,7 +11,7 @@ from conftest import Faces, fill_path
 from halle_protocol.errors import Refused
 from halle_storefront.security import CSP, SESSION_COOKIE, SETUP_TTL_S, Doorkeeper
 
-OPEN_LOCAL = ("/static/", "/setup/", "/-/health", "/favicon.ico")
+OPEN_LOCAL = ("/static/", "/setup/", "/-/health", "/favicon.ico", "/metrics")
 
 
 def routes(app: web.Application) -> list[tuple[str, str]]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from halle_cli.demo.actors import NodeProcess
 from halle_cli.demo.trading import Deal, is_paying, is_settled, is_shipped
+from system.calm import assert_calm
 from system.hall import Hall
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(autouse=True)
+def calm(hall: Hall) -> Iterator[None]:
+    """Nothing that a peer, a customer or a killed process does is logged as an error."""
+    yield
+    assert_calm(hall.merchant.log, hall.buyer.log)
+
 
 PRICE = 94_000_000  # 89.00 + 5.00 delivery, in a token of 6 decimals
 

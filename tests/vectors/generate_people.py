@@ -27,7 +27,7 @@ from halle_protocol.head import Head, announce, sign_head
 from halle_protocol.messages import ChatText, Message, Shipment, parse_message
 from halle_protocol.order import ChainFact, Fact, MessageFact, fold, next_actions
 from halle_protocol.order_table import Role
-from halle_protocol.sealing import SUITES, X25519, make_prekey, seal, unseal
+from halle_protocol.sealing import BUCKETS, SUITES, X25519, make_prekey, seal, unseal
 from halle_protocol.signing import TYPES, escrow_domain, sign, struct_hash, typed_digest
 from halle_protocol.terms import explain, sign_terms
 
@@ -66,6 +66,8 @@ _SAMPLES: dict[str, tuple[Any, ...]] = {
     "Document": ("halle/listing/1", s.MERCHANT, 1, s.NOW, bytes(range(32))),
     "Head": (s.MERCHANT, 7, bytes(CATALOG), b"", s.NOW, s.NOW + s.DAY, b""),
     "Message": (bytes(range(16)), bytes(range(32)), "chat", s.BUYER, s.MERCHANT, s.NOW, bytes(32)),
+    "Collect": (s.MERCHANT, s.PEER_ID, s.PEER_ID, bytes(range(32))),
+    "Acknowledgement": (s.MERCHANT, bytes(range(32)), "ok"),
     "Terms": s.terms().as_tuple(),
     "Settlement": (bytes(range(32)), 2**128 - 1, 5),
     "Release": (bytes(range(32)), 1, 0, s.NOW),
@@ -268,7 +270,15 @@ def sealing_valid() -> Iterator[Case]:
             "info": _INFO.hex(),
             "plaintext": _TEXT.hex(),
             "sealed": sealed.hex(),
+            "sealed_lengths": {str(size): len(sealed) - BUCKETS[0] + _class_of(size) for size in _SIZES},
         }
+
+
+_SIZES = (0, BUCKETS[0] - 4, *(size for bucket in BUCKETS[:-1] for size in (bucket - 3, bucket)), BUCKETS[-1] - 4)
+
+
+def _class_of(size: int) -> int:
+    return next(bucket for bucket in BUCKETS if size + 4 <= bucket)
 
 
 def _kept(name: str) -> list[Case]:

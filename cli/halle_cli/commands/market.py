@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from halle_cli.console import money, out, print_facts, print_json, print_rows
+from halle_cli.console import money, out, print_facts, print_json, print_rows, size, when
 from halle_cli.session import live_session, node_session
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
@@ -42,7 +42,7 @@ def search(home: Path | None, /, words: tuple[str, ...], sort: str, limit: int, 
 @JSON
 @click.pass_obj
 def peers(home: Path | None, /, address: str | None, as_json: bool) -> None:
-    """Show who this node is connected to."""
+    """Show who this node is connected to, since when, how much went over, and when both were last in step."""
     with live_session(home) as node:
         if address:
             node.post("/peers", {"addr": address})
@@ -51,9 +51,22 @@ def peers(home: Path | None, /, address: str | None, as_json: bool) -> None:
         print_json(network)
         return
     print_facts({"we are": network["peer_id"], "at": ", ".join(network["addrs"]) or "—"})
+    synced = network["stats"]["syncs_by_peer"]
     print_rows(
-        ("peer", "address", "direction", "score"),
-        ((p["peer_id"], p["addr"], p["direction"], f"{p['score']:.1f}") for p in network["peers"]),
+        ("peer", "address", "direction", "score", "since", "in", "out", "in step"),
+        (
+            (
+                p["peer_id"],
+                p["addr"],
+                p["direction"],
+                f"{p['score']:.1f}",
+                when(p["since"]),
+                size(p["bytes_in"]),
+                size(p["bytes_out"]),
+                when(synced.get(p["peer_id"], 0)),
+            )
+            for p in network["peers"]
+        ),
         empty="Connected to nobody. → halle peers --connect /ip4/…/p2p/…",
     )
     for sync in network["syncs"]:

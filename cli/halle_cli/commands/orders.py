@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,10 @@ def order_show(home: Path | None, /, key: str, as_json: bool) -> None:
     """Show one order: lines, money, timeline and what can be done next. KEY may be its first letters."""
     with node_session(home) as node:
         detail = node.get(f"/orders/{key}")
-    print_json(detail) if as_json else _print_order(detail)
+    print_json(detail) if as_json else print_order(detail)
 
 
-def _print_order(detail: dict[str, Any]) -> None:
+def print_order(detail: dict[str, Any]) -> None:
     summary = detail["summary"]
     out.print(f"[bold]{escape(summary['title'])}[/]  {money(detail['total'])}")
     print_facts(
@@ -90,13 +91,55 @@ def _print_order(detail: dict[str, Any]) -> None:
 @JSON
 @click.pass_obj
 def order_do(home: Path | None, /, key: str, action: str, fields: tuple[str, ...], as_json: bool) -> None:
-    """Make a move on an order. FIELDS are name=value, e.g.: ship carrier=Colissimo tracking=8R123."""
-    form = {}
+    """Make a move on an order. FIELDS are name=value, e.g.: ship carrier=Colissimo tracking=8R123.
+
+    A value that begins with @ is a file: dispute text="It is torn" photos=@torn.jpg photos=@label.jpg
+    """
+    form = read_fields(fields)
+    with live_session(home) as node:
+        detail = node.post(f"/orders/{key}/{action}", form)
+    print_json(detail) if as_json else print_order(detail)
+
+
+@order.command("save")
+@click.argument("key")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.pass_obj
+def order_save(home: Path | None, /, key: str, folder: Path) -> None:
+    """Save the files of an order (digital goods, photos of a return, evidence) into FOLDER."""
+    with live_session(home) as node:
+        detail = node.get(f"/orders/{key}")
+        files = [good["file"] for good in detail["deliverables"] if good["file"]]
+        files += [photo for bundle in detail["bundles"] for photo in bundle["photos"]]
+        files += detail["returning"]["photos"] if detail["returning"] else []
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, file in enumerate(files, start=1):
+            found = node.get(f"/orders/{key}/files/{file['file_id']}")
+            path = folder / f"{place:02d}-{safe_name(found['name'])}"
+            path.write_bytes(base64.b64decode(found["content"]))
+            out.print(str(path))
+    if not files:
+        out.print("This order has no files.")
+
+
+def safe_name(name: str) -> str:
+    """Return a file name that stays in its folder, whatever somebody else called the file."""
+    return (
+        "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in name).lstrip(".")[:80] or "file"
+    )
+
+
+def read_fields(fields: tuple[str, ...]) -> dict[str, object]:
+    """Return name=value words as a form; @FILE becomes the file's bytes, a repeated name a list.
+
+    Raises: ConfigError field-malformed.
+    """
+    form: dict[str, list[str]] = {}
     for field in fields:
         name, equals, value = field.partition("=")
         if not equals:
             raise ConfigError(f"“{field}” is not name=value.", code="field-malformed", hint="e.g. carrier=Colissimo")
-        form[name] = value
-    with live_session(home) as node:
-        detail = node.post(f"/orders/{key}/{action}", form)
-    print_json(detail) if as_json else _print_order(detail)
+        if value.startswith("@"):
+            value = base64.b64encode(Path(value[1:]).read_bytes()).decode()
+        form.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in form.items()}

@@ -61,9 +61,10 @@ async def _until_stopped(config: Config, open_browser: bool | None) -> None:
     await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
     serving.cancel()
+    began = loop.time()
     with suppress(asyncio.CancelledError):
         await serving
-    err.print("Closed. Nothing is lost; `halle up` takes it up again.")
+    err.print(f"Closed in {loop.time() - began:.1f} s. Nothing is lost; `halle up` takes it up again.")
 
 
 async def _serve(config: Config, open_browser: bool | None) -> None:

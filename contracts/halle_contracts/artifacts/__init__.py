@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -10,24 +11,31 @@ from typing import Any, Final
 
 from halle_protocol.errors import LocalProtocolError
 
-NAMES: Final = ("DeliveryTracking", "Escrow", "Warranty", "SignatureValidator", "TestToken")
+NAMES: Final = ("DeliveryTracking", "Escrow", "Warranty", "ArbiterERC792", "SignatureValidator", "TestToken")
 
 
 @dataclass(frozen=True)
 class Artifact:
     """One compiled contract.
 
-    Shape: `runtime` has zeros where immutables go (`immutables`: start and length); see `deployed_runtime`.
+    Shape: `runtime` has zeros where immutables go (`immutables`: name, start and length); see `deployed_runtime`.
     """
 
     name: str
     abi: tuple[dict[str, Any], ...]
     bytecode: bytes
     runtime: bytes
-    immutables: tuple[tuple[int, int], ...]
+    immutables: tuple[tuple[str, int, int], ...]
     source_hash: str
     compiler: str
     settings: dict[str, Any]
+
+    def runtime_with(self, values: Mapping[str, bytes]) -> bytes:
+        """Return the code that `eth_getCode` shows when the immutables have these values (addresses)."""
+        runtime = bytearray(self.runtime)
+        for name, start, length in self.immutables:
+            runtime[start : start + length] = values[name].rjust(length, b"\0")
+        return bytes(runtime)
 
 
 @cache
@@ -44,7 +52,7 @@ def artifact(name: str) -> Artifact:
         abi=tuple(stored["abi"]),
         bytecode=bytes.fromhex(stored["bytecode"][2:]),
         runtime=bytes.fromhex(stored["runtime"][2:]),
-        immutables=tuple((hole["start"], hole["length"]) for hole in stored["immutables"]),
+        immutables=tuple((hole["name"], hole["start"], hole["length"]) for hole in stored["immutables"]),
         source_hash=stored["sourceHash"],
         compiler=stored["compiler"],
         settings=stored["settings"],

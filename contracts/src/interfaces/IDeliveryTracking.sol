@@ -18,9 +18,8 @@ struct Attestation {
 /// Append-only: each checkpoint is an event; storage keeps one word per (carrier, shipment): the newest checkpoint by
 /// its own time, and the time of the first delivery, which nothing overwrites.
 interface IDeliveryTracking {
-    event Checkpoint(
-        bytes32 indexed shipmentId, address indexed carrier, uint8 status, uint40 at, bytes32 detailHash
-    );
+    /// A carrier's word, kept for ever; also when a newer one is known.
+    event Checkpoint(bytes32 indexed shipmentId, address indexed carrier, uint8 status, uint40 at, bytes32 detailHash);
 
     /// The status is not one of the eight codes.
     error UnknownStatus(uint8 status);
@@ -32,15 +31,19 @@ interface IDeliveryTracking {
     error BadSignature();
 
     /// @notice The caller, as carrier, records a checkpoint.
+    /// @dev Emits `Checkpoint`. Reverts: `UnknownStatus`, `BadTime` for zero or more than ten minutes ahead.
     function attest(bytes32 shipmentId, uint8 status, uint40 at, bytes32 detailHash) external;
 
     /// @notice `attest` for a whole van.
+    /// @dev Emits `Checkpoint` for each. Reverts: as `attest`; one bad checkpoint stops all.
     function attestMany(Attestation[] calldata attestations) external;
 
     /// @notice Record a checkpoint the carrier signed; anyone may relay.
     /// @dev `sig` signs
     /// `Attestation(address carrier,bytes32 shipmentId,uint8 status,uint40 at,bytes32 detailHash,uint256 deadline)`.
     /// A signed checkpoint must be newer than the newest known one; so no signature works twice.
+    /// Emits `Checkpoint`. Reverts: `TooLate` after `deadline`, `BadTime` (also when not newer than the newest
+    /// known), `BadSignature`, `UnknownStatus`.
     function attestBySig(address carrier, Attestation calldata a, uint256 deadline, bytes calldata sig) external;
 
     /// @notice The newest checkpoint of a shipment, and when it was first delivered (0 = not yet).

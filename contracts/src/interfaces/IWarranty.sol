@@ -63,13 +63,21 @@ enum ClaimStatus {
 /// | Active    | expire          | anyone               | > endsAt   | Ended     |
 /// | Active    | surrender       | holder               | any time   | Ended     |
 ///
+/// Each of these calls also emits ERC-4906 `MetadataUpdate`, as state and cover are what a market shows of a certificate.
+/// Whatever is paid emits `ClaimPaid`, `Credited` when the push failed, and `Expired` when it was the last of the cover. All
+/// calls but `setOperatorCover` and ERC-721's own revert with `Reentered` from inside each other. An `id` nobody registered
+/// reverts with `WrongClaimStatus(None)`.
 /// A certificate whose cover is used up ends at once. While a claim is open the certificate cannot be transferred.
 /// "underwriter" includes its Escrow operators for `offer` and `contest`; for `register` and `acceptClaim`, which put
 /// the bond at risk, only up to the cover the underwriter itself granted with `setOperatorCover`.
 interface IWarranty {
+    /// `amount` came into the bond, by `deposit` or as the premium of a certificate.
     event Deposited(address indexed underwriter, address indexed token, uint256 amount);
+    /// `amount` of free bond went back to the underwriter.
     event BondWithdrawn(address indexed underwriter, address indexed token, uint256 amount);
+    /// The underwriter's operators may commit `cover` from now on.
     event OperatorCoverSet(address indexed underwriter, address indexed token, uint256 cover);
+    /// The certificate exists, its cover is reserved; the ERC-721 `Transfer` from zero comes with it.
     event Registered(
         uint256 indexed id,
         address indexed underwriter,
@@ -78,14 +86,23 @@ interface IWarranty {
         uint256 cover,
         uint40 endsAt
     );
+    /// The `claimNo`-th claim on this certificate; the underwriter has until `deadline`.
     event ClaimOpened(uint256 indexed id, uint32 claimNo, uint256 amount, bytes32 evidence, uint40 deadline);
+    /// The underwriter agrees to pay; `ClaimPaid` follows.
     event ClaimAccepted(uint256 indexed id);
+    /// The arbiter has until `deadline`.
     event ClaimContested(uint256 indexed id, address by, bytes32 evidence, uint40 deadline);
+    /// Pushed or credited to the holder; 0 when the arbiter found for the underwriter.
     event ClaimPaid(uint256 indexed id, address holder, uint256 amount);
+    /// The arbiter's decision; `ClaimPaid` follows.
     event ClaimRuled(uint256 indexed id, uint256 amount);
+    /// `offerHash`: hash of the offer of repair or replacement. The holder has until `deadline`.
     event OfferMade(uint256 indexed id, bytes32 offerHash, uint40 deadline);
+    /// The holder took the offer; the claim is settled without money.
     event OfferAccepted(uint256 indexed id);
+    /// Nobody answered the offer: the claim is closed, and can be opened again.
     event OfferLapsed(uint256 indexed id);
+    /// The certificate ended: its term is over, its cover used up, or the holder gave it up.
     event Expired(uint256 indexed id);
 
     /// The certificate is not in a state that allows this call.
@@ -96,52 +113,88 @@ interface IWarranty {
     error BadCertificate(string field);
     /// More than the free bond, the cover, the claim or the operator's share allows.
     error BadAmount(uint256 amount, uint256 available);
+    /// The call opens after `opensAfter` (unix seconds).
     error TooEarly(uint256 opensAfter);
+    /// The call closed at `closedAt` (unix seconds).
     error TooLate(uint256 closedAt);
+    /// The signature is malformed, not the underwriter's, or for another certificate, chain or contract.
     error BadSignature();
 
-    /// @notice Add to the caller's bond. Native coin: send exactly `amount`.
+    /// @notice Add `amount` (smallest units of `token`) to the caller's bond. Native coin: send exactly `amount`.
+    /// @dev Emits `Deposited`. Reverts: `BadAmount` for zero or a bond of more than 2^128-1, `WrongPayment`, and
+    /// whatever the token reverts with.
     function deposit(address token, uint256 amount) external payable;
 
     /// @notice Take back bond that backs no certificate.
+    /// @dev Emits `BondWithdrawn`. Reverts: `BadAmount` for zero or more than is free, `PushFailed` when the caller
+    /// refuses coins.
     function withdrawBond(address token, uint256 amount) external;
 
     /// @notice Let the caller's operators commit up to `cover` of the bond (`register` and `acceptClaim` use it up).
+    /// @dev Emits `OperatorCoverSet`. Never reverts.
     function setOperatorCover(address token, uint256 cover) external;
 
     /// @notice The underwriter issues a certificate; its cover is reserved from the free bond.
+    /// @dev Emits `Registered`. Reverts: `NotAuthorised`, `BadAmount` when more than the free bond or the operator's
+    /// cover, `BadCertificate`, `WrongClaimStatus` when it was registered before.
     function register(Certificate calldata c) external returns (uint256 id);
 
     /// @notice The caller pays the premium, and gets the certificate for `c.holder`.
     /// @param sig the underwriter's signature on `CertificateOffer(uint256 id,uint256 deadline)`, `id = idOf(c)`.
     /// @dev The premium becomes part of the underwriter's bond.
+    /// @dev Emits `Deposited`, `Registered`. Reverts: `TooLate` after `deadline`, `BadSignature`, `BadAmount` without
+    /// a premium or above the bond, `BadCertificate`, `WrongClaimStatus`, `WrongPayment`.
     function buy(Certificate calldata c, uint256 deadline, bytes calldata sig) external payable returns (uint256 id);
 
+    /// @notice The holder asks for `amount` (smallest units) of the cover. @param evidence hash of the evidence bundle.
+    /// @dev Emits `ClaimOpened`. Reverts: `WrongClaimStatus`, `NotAuthorised`, `TooEarly` before the term, `TooLate`
+    /// after it, `BadAmount`.
     function openClaim(uint256 id, uint256 amount, bytes32 evidence) external;
+    /// @notice The underwriter pays what is claimed, also while the claim is contested.
+    /// @dev Emits `ClaimAccepted`, `ClaimPaid`. Reverts: `WrongClaimStatus`, `NotAuthorised`, `BadAmount` beyond the
+    /// operator's cover.
     function acceptClaim(uint256 id) external;
 
     /// @notice The underwriter offers repair or replacement instead of money.
+    /// @dev Emits `OfferMade`. Reverts: `WrongClaimStatus`, `NotAuthorised`, `TooLate`.
     function offer(uint256 id, bytes32 offerHash) external;
+
+    /// @notice The holder takes the offer: the claim is settled, the cover stays whole.
+    /// @dev Emits `OfferAccepted`. Reverts: `WrongClaimStatus`, `NotAuthorised`.
     function acceptOffer(uint256 id) external;
+
+    /// @notice Close a claim whose offer the holder left unanswered; the cover stays whole, a new claim can be opened.
+    /// @dev Emits `OfferLapsed`. Reverts: `WrongClaimStatus`, `TooEarly`.
     function lapseOffer(uint256 id) external;
 
     /// @notice The underwriter rejects a claim, or the holder an offer: the arbiter decides.
+    /// @dev Emits `ClaimContested`. Reverts: `WrongClaimStatus`, `NotAuthorised`, `TooLate`.
     function contest(uint256 id, bytes32 evidence) external;
 
     /// @notice Pay a claim that the underwriter, or the arbiter, left unanswered.
+    /// @dev Emits `ClaimPaid`. Reverts: `WrongClaimStatus`, `TooEarly`.
     function payUnanswered(uint256 id) external;
+
+    /// @notice The arbiter decides a contested claim. @param amount what the holder gets, 0 up to what is claimed.
+    /// @dev Emits `ClaimRuled`, `ClaimPaid`. Reverts: `WrongClaimStatus`, `NotAuthorised`, `TooLate`, `BadAmount`.
     function ruleClaim(uint256 id, uint256 amount) external;
 
     /// @notice Free the bond of a certificate whose term is over.
+    /// @dev Emits `Expired`. Reverts: `WrongClaimStatus`, `TooEarly`.
     function expire(uint256 id) external;
 
     /// @notice The holder gives the certificate up, for example after a refund.
+    /// @dev Emits `Expired`. Reverts: `WrongClaimStatus`, `NotAuthorised`.
     function surrender(uint256 id) external;
 
+    /// @notice The underwriter's bond and the part of it that backs certificates, in smallest units of `token`.
     function bondOf(address underwriter, address token) external view returns (uint256 bond, uint256 reserved);
+
+    /// @notice How much more of the bond the underwriter's operators may commit.
     function operatorCover(address underwriter, address token) external view returns (uint256);
 
-    /// @notice The state of a certificate: cover left, the open claim and its deadline.
+    /// @notice The state of a certificate: cover left, the open claim (0 = none) and its deadline (0 = none).
+    /// @dev All zeros for a certificate nobody registered; an ended one keeps its parties.
     function certificateOf(uint256 id)
         external
         view

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from halle_node.blocks.store import BlockStore, Report, Stats
+from halle_node.blocks.store import BlockStore, Pinned, Report, Stats, Sweep
 
-__all__ = ["BlockStore", "Report", "Stats"]
+__all__ = ["BlockStore", "Pinned", "Report", "Stats", "Sweep"]

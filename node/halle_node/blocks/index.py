@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,22 @@ from halle_protocol.cid import CID
 
 _SCHEMA = """
 create table if not exists block(
-    digest blob primary key, size integer not null, stored_at integer not null, data blob);
+    digest blob primary key, size integer not null, stored_at integer not null, data blob,
+    kind integer not null default 0, used_at integer not null default 0);
 create table if not exists pin(name text primary key, cid blob not null);
 """
+_INDEXES = "create index if not exists ix_block_kind on block(kind, used_at, size)"
+# Columns that stores made earlier lack.
+_LATER = {"kind": "integer not null default 0", "used_at": "integer not null default 0"}
 
 _IDLE_READERS = 8
 _ASKED_AT_ONCE = 500  # SQLite allows 999 values in one question everywhere
 
-Row = tuple[bytes, int, int, bytes | None]
+Row = tuple[bytes, int, int, bytes | None, int]
 
 
 class BlockIndex:
-    """Rows of (digest, size, stored_at, inline bytes or NULL for a file) and the pins.
+    """Rows of (digest, size, stored_at, inline bytes or NULL for a file, kind) and the pins.
 
     One writer under a lock, readers from a small pool: callers live in any thread, and worker threads come
     and go, so a connection a thread would leak descriptors.
@@ -38,6 +42,11 @@ class BlockIndex:
         self._pool = threading.Lock()
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
+        known = {row[1] for row in self._writer.execute("pragma table_info(block)")}
+        for name, declaration in _LATER.items():
+            if name not in known:
+                self._writer.execute(f"alter table block add column {name} {declaration}")
+        self._writer.execute(_INDEXES)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
@@ -98,13 +107,37 @@ class BlockIndex:
         with self._transaction() as db:
             # A block stored again is fresh again: a running clean-up must not take it.
             db.executemany(
-                "insert into block values(?,?,?,?) on conflict(digest) do update set stored_at=excluded.stored_at",
+                "insert into block(digest, size, stored_at, data, kind, used_at) values(?1,?2,?3,?4,?5,?3)"
+                " on conflict(digest) do update set stored_at=excluded.stored_at, used_at=excluded.used_at,"
+                " kind=min(kind, excluded.kind)",
                 rows,
             )
 
     def find(self, digest: bytes) -> tuple[int, bytes | None] | None:
-        rows = self._rows("select size, data from block where digest=?", digest)
+        """Return (kind, inline bytes or None for a file)."""
+        rows = self._rows("select kind, data from block where digest=?", digest)
         return (rows[0][0], rows[0][1]) if rows else None
+
+    def note_used(self, times: Mapping[bytes, int]) -> None:
+        with self._transaction() as db:
+            db.executemany("update block set used_at=? where digest=?", [(at, digest) for digest, at in times.items()])
+
+    def bytes_by_kind(self) -> dict[int, int]:
+        return dict(self._rows("select kind, sum(size) from block group by kind"))
+
+    def coldest(self, kind: int) -> Iterator[tuple[bytes, int]]:
+        """Yield (digest, size), the one not used for longest first."""
+        yield from self._rows("select digest, size from block where kind=? order by used_at, stored_at", kind)
+
+    def size_of(self, digests: Sequence[bytes]) -> int:
+        """Sum the sizes of those that are stored."""
+        total = 0
+        for start in range(0, len(digests), _ASKED_AT_ONCE):
+            part = digests[start : start + _ASKED_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            sql = f"select coalesce(sum(size),0) from block where digest in ({marks})"  # noqa: S608  question marks
+            total += self._rows(sql, *part)[0][0]
+        return total
 
     def has(self, digest: bytes) -> bool:
         return bool(self._rows("select 1 from block where digest=?", digest))

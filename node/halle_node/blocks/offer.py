@@ -10,6 +10,7 @@ worked out in a thread, and until that is done the answer of before holds.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from threading import Lock
@@ -20,7 +21,11 @@ from halle_protocol import cid as cids
 from halle_protocol.cid import CID
 from halle_protocol.errors import Unavailable
 
+log = logging.getLogger(__name__)
+
 ROOTS_FRESH_S = 1.0
+# What is offered is remembered, about 100 bytes a block; beyond this the last roots are cut short.
+MAX_OFFERED = 500_000
 
 
 class Offer:
@@ -33,7 +38,7 @@ class Offer:
         self._roots = roots
         self._clock = clock
         self._lock = Lock()
-        self._known: frozenset[CID] | None = None
+        self._known: tuple[CID, ...] | None = None
         self._asked_at = 0.0
         # Links of every block with links; blocks without any are only in `_offered`.
         self._links: dict[bytes, tuple[CID, ...]] = {}
@@ -43,25 +48,25 @@ class Offer:
         """True when a stranger may have this block from us."""
         if self._clock() - self._asked_at >= ROOTS_FRESH_S or self._known is None:
             await asyncio.to_thread(self.refresh)
-        return cid.digest in self._offered
+        return cid.digest in self._offered and self._blocks.has(cid)
 
     def refresh(self) -> None:
         """Work out anew what is offered, if the roots have changed. Blocking."""
         with self._lock:
             if self._known is not None and self._clock() - self._asked_at < ROOTS_FRESH_S:
                 return
-            roots = frozenset(self._roots())
+            roots = tuple(self._roots())
             if roots != self._known:
                 self._reach(roots)
                 self._known = roots
             self._asked_at = self._clock()
 
-    def _reach(self, roots: frozenset[CID]) -> None:
-        """Blocks are immutable: only those that were not below the old roots are read."""
+    def _reach(self, roots: tuple[CID, ...]) -> None:
+        """Blocks are immutable: only those that were not below the old roots are read. The first roots count most."""
         links: dict[bytes, tuple[CID, ...]] = {}
         offered: set[bytes] = set()
-        waiting = list(roots)
-        while waiting:
+        waiting = list(reversed(roots))
+        while waiting and len(offered) < MAX_OFFERED:
             cid = waiting.pop()
             if cid.digest in offered:
                 continue
@@ -76,6 +81,8 @@ class Offer:
             offered.add(cid.digest)
             links[cid.digest] = found
             waiting.extend(found)
+        if waiting:
+            log.warning("more is followed than the gateway offers: it stops at %d blocks", MAX_OFFERED)
         self._links, self._offered = links, frozenset(offered)
 
     def _read(self, cid: CID) -> tuple[CID, ...] | None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from halle_node.blocks.disk import translated
 from halle_node.blocks.files import FileShelf
 from halle_node.blocks.index import BlockIndex, Row
+from halle_node.blocks.room import DOCUMENT, MEDIA, OWN, Room, kind_of
 from halle_protocol import cid as cids
 from halle_protocol import unixfs
 from halle_protocol.cid import CID
@@ -23,6 +24,7 @@ from halle_protocol.errors import ProtocolError, Unavailable
 
 INLINE_BYTES = 64 * 1024
 GC_MIN_AGE_S = 600
+USED_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -36,46 +38,144 @@ class Report:
 
 @dataclass(frozen=True)
 class Stats:
+    """What is stored. Units: bytes; `cap` 0 is none; the rest of `bytes` is our own."""
+
     blocks: int
     bytes: int
     files: int
     pins: int
+    cap: int = 0
+    foreign_documents: int = 0
+    foreign_media: int = 0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a clean-up removes or would remove, and what stays. Units: bytes."""
+
+    blocks: int
+    bytes: int
+    kept_blocks: int
+    kept_bytes: int
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What some roots reach: blocks and bytes that are here, blocks that are missing."""
+
+    blocks: int
+    bytes: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """One reason to keep content. `missing` are blocks it needs that are not here."""
+
+    name: str
+    cid: CID
+    blocks: int
+    bytes: int
+    missing: int
 
 
 class BlockStore:
-    def __init__(self, root: Path, *, clock: Callable[[], int] = lambda: int(time.time())) -> None:
+    """`max_bytes` caps what is stored, as `room` says; `protect()` names roots that are kept without a pin."""
+
+    def __init__(self, root: Path, *, clock: Callable[[], int] = lambda: int(time.time()), max_bytes: int = 0) -> None:
         self.root = root
+        self.max_bytes = max_bytes
+        self.protect: Callable[[], Iterable[CID]] = tuple
         self._clock = clock
+        self._used: dict[bytes, int] = {}
         with translated():
             self._shelf = FileShelf(root)
             self._index = BlockIndex(root / "index.db")
 
     def close(self) -> None:
+        with translated():
+            self._note_used()
         self._index.close()
 
     def put(self, cid: CID, data: bytes) -> None:
         self.put_many([(cid, data)])
 
-    def put_many(self, blocks: Sequence[tuple[CID, bytes]]) -> None:
-        """Store all of them durably, or none.
+    def put_many(self, blocks: Sequence[tuple[CID, bytes]], *, foreign: bool = False) -> None:
+        """Store all of them durably, or none; `foreign` content only as far as the cap leaves room.
 
-        Raises: RemoteProtocolError "cid-mismatch", Unavailable "disk-full".
+        Raises: RemoteProtocolError "cid-mismatch", Unavailable "disk-full", "cache-full".
         """
         for cid, data in blocks:
             cids.verify(cid, data)
-        unique = {cid.digest: data for cid, data in blocks}
+        unique = {cid.digest: (kind_of(cid, foreign=foreign), data) for cid, data in blocks}
         if not unique:
             return
+        with self._index.exclusive():
+            self._make_room(unique)
+            self._store(unique)
+
+    def _store(self, unique: Mapping[bytes, tuple[int, bytes]]) -> None:
         now = self._clock()
         rows: list[Row] = []
         with translated(), self._index.exclusive(), self._shelf.batch() as batch:
-            for digest, data in unique.items():
+            for digest, (kind, data) in unique.items():
                 inline = len(data) <= INLINE_BYTES
-                rows.append((digest, len(data), now, data if inline else None))
+                rows.append((digest, len(data), now, data if inline else None, kind))
                 if not inline and not self._index.is_filed(digest):
                     batch.write(digest, data)
             batch.settle()
             self._index.insert(rows)
+
+    def _room(self) -> Room:
+        sizes = self._index.bytes_by_kind()
+        return Room(self.max_bytes, sizes.get(OWN, 0), sizes.get(DOCUMENT, 0), sizes.get(MEDIA, 0))
+
+    def _make_room(self, unique: Mapping[bytes, tuple[int, bytes]]) -> None:
+        if not self.max_bytes:
+            return
+        with translated():
+            held = self._index.held(list(unique))
+            sizes = [0, 0, 0]
+            for digest, (kind, data) in unique.items():
+                sizes[kind] += 0 if digest in held else len(data)
+            need = self._room().to_free(own=sizes[OWN], documents=sizes[DOCUMENT], media=sizes[MEDIA])
+            if need:
+                self._evict(need, unique)
+
+    def _evict(self, need: int, coming: Iterable[bytes]) -> None:
+        """Remove pictures of others, those not used for longest first; a little more than needed, to do it seldom."""
+        self._note_used()
+        kept = {*coming, *self._reached(self.protect())}
+        goal, freed = need + self.max_bytes // 50, 0
+        doomed: list[bytes] = []
+        for digest, size in self._index.coldest(MEDIA):
+            if freed >= goal:
+                break
+            if digest not in kept:
+                doomed.append(digest)
+                freed += size
+        self._remove(doomed)
+
+    def _touch(self, digest: bytes) -> None:
+        # Kept in memory for a while: a read must not cost a write.
+        self._used[digest] = self._clock()
+        if len(self._used) >= USED_AT_ONCE:
+            self._note_used()
+
+    def _note_used(self) -> None:
+        used, self._used = self._used, {}
+        if used:
+            self._index.note_used(used)
+
+    def _remove(self, doomed: Sequence[bytes]) -> None:
+        self._index.remove(doomed)
+        for digest in doomed:
+            self._shelf.remove(digest)
+
+    def check_room(self) -> None:
+        """Raise Unavailable "cache-full" when not even one more document of others would fit."""
+        with translated():
+            self._room().to_free(documents=1)
 
     def get(self, cid: CID) -> bytes:
         """Read one block and check it against its CID.
@@ -96,6 +196,8 @@ class BlockStore:
                 return None
             data = row[1] if row[1] is not None else self._shelf.read(digest)
             if data is not None and hashlib.sha256(data).digest() == digest:
+                if row[0] == MEDIA:
+                    self._touch(digest)
                 return data
             if data is None and not self._index.has(digest):
                 return None  # removed by the clean-up between the row and the file
@@ -169,21 +271,41 @@ class BlockStore:
                     seen.add(link)
                     waiting.append(link)
 
-    def gc(self, *, min_age_s: int = GC_MIN_AGE_S) -> int:
-        """Remove what no pin reaches and nobody stored lately; return how many blocks went.
+    def gc(self, *, min_age_s: int = GC_MIN_AGE_S, dry_run: bool = False) -> Sweep:
+        """Remove what no pin and nothing protected reaches and nobody stored lately; say what went and what stays.
 
-        `min_age_s` protects blocks that were stored but not pinned yet.
+        `min_age_s` keeps blocks that were stored but not pinned yet, as while publishing.
         """
         limit = self._clock() - min_age_s
         # The lock is held from the walk on: a pin or put that comes later must not lose its blocks.
         with translated(), self._index.exclusive():
-            kept = {cid.digest for root in self.pins().values() for cid in self.walk(root)}
+            kept = self._reached([*self.pins().values(), *self.protect()])
             doomed = [d for d in self._index.digests(stored_before=limit) if d not in kept]
-            self._index.remove(doomed)
-            for digest in doomed:
-                self._shelf.remove(digest)
-            self._sweep_orphans()
-        return len(doomed)
+            blocks, total, _, _ = self._index.totals()
+            freed = self._index.size_of(doomed)
+            if not dry_run:
+                self._remove(doomed)
+                self._sweep_orphans()
+        return Sweep(len(doomed), freed, blocks - len(doomed), total - freed)
+
+    def _reached(self, roots: Iterable[CID]) -> set[bytes]:
+        return {cid.digest for root in roots for cid in self.walk(root)}
+
+    def pinned(self) -> list[Pinned]:
+        """Return every pin with what it keeps. Reads the documents: ask in a worker thread."""
+        found = [(name, cid, self.size_under([cid])) for name, cid in self.pins().items()]
+        return [Pinned(name, cid, size.blocks, size.bytes, size.missing) for name, cid, size in found]
+
+    def size_under(self, roots: Iterable[CID]) -> Extent:
+        """Return what these roots reach."""
+        digests: set[bytes] = set()
+        missing: set[bytes] = set()
+        for root in roots:
+            for cid, stored in self._visit(root):
+                (digests if stored else missing).add(cid.digest)
+        with translated():
+            size = self._index.size_of(list(digests))
+        return Extent(len(digests), size, len(missing))
 
     def _sweep_orphans(self) -> int:
         orphans = [d for d in self._shelf.digests() if not self._index.is_filed(d)]
@@ -211,7 +333,8 @@ class BlockStore:
     def stats(self) -> Stats:
         with translated():
             blocks, size, files, pins = self._index.totals()
-        return Stats(blocks, size, files, pins)
+            room = self._room()
+        return Stats(blocks, size, files, pins, self.max_bytes, room.documents, room.media)
 
 
 def links_of(cid: CID, data: bytes) -> list[CID]:

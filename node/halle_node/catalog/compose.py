@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from halle_node.catalog.product import Photo, ProductForm, StockLevel, VariantForm
-from halle_node.catalog.profile import PaymentForm, ProfileForm, RateForm, ReviewForm, ShippingForm
+from halle_node.catalog.profile import PaymentForm, ProfileForm, RateForm, ReviewForm, ServiceForm, ShippingForm
 from halle_protocol.cid import CID
 from halle_protocol.documents import Listing, Model, Policy, Profile, Review, Shipping, WarrantyTerms
 from halle_protocol.errors import Refused, RemoteProtocolError
@@ -157,14 +157,21 @@ def profile_body(
         "email": form.email,
         "peer_id": form.peer_id,
         "addrs": list(form.addrs),
+        "mailboxes": list(form.mailboxes),
         "prekeys": [one.to_body() for one in prekeys[:8]],
         "shop_url": form.shop_url,
         "payment": [_payment(one) for one in form.payment],
         "terms": terms,
         "policies": dict(policies),
         "shipping": shipping,
+        "services": {role: _service(one, form.language) for role, one in form.services.items()},
     }
     return _checked(Profile, _filled(body), "profile")
+
+
+def _service(one: ServiceForm, language: str) -> Body:
+    body = {name: getattr(one, name) for name in one.__dataclass_fields__}
+    return _filled({**body, "about": _texts(one.about, language)})
 
 
 def _payment(one: PaymentForm) -> Body:

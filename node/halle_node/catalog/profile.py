@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from halle_node.p2p.addresses import split_addr
 from halle_protocol.cid import CID
+from halle_protocol.errors import Refused
 from halle_protocol.money import Money
+
+MAX_MAILBOXES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,19 @@ class EscrowForm:
     deliver_within_s: int = 21 * 86_400
     inspect_within_s: int = 7 * 86_400
     arbiter_within_s: int = 14 * 86_400
+    carrier: bytes = bytes(20)
     proof_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceForm:
+    """A role taken on for others; `about` by language. Units: fee per ten thousand, answer in seconds."""
+
+    about: Mapping[str, str] = field(default_factory=dict)
+    fee_bps: int = 0
+    respond_within_s: int = 7 * 86_400
+    languages: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +69,11 @@ class ProfileForm:
     shop_url: str = ""
     peer_id: str = ""
     addrs: tuple[str, ...] = ()
+    mailboxes: tuple[str, ...] = ()
     payment: tuple[PaymentForm, ...] = ()
     terms: EscrowForm = field(default_factory=EscrowForm)
     policies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    services: Mapping[str, ServiceForm] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +119,20 @@ class ReviewForm:
     language: str = "en"
     tx: bytes = b""
     escrow: bytes = b""
+
+
+def check_mailboxes(addrs: Sequence[str], own_peer: str) -> None:
+    """Refuse what cannot be a list of mailboxes.
+
+    Raises: Refused("bad-multiaddr" | "own-address" | "mailboxes-too-many").
+    """
+    if len(addrs) > MAX_MAILBOXES:
+        raise Refused(
+            f"A profile names at most {MAX_MAILBOXES} mailboxes.",
+            code="mailboxes-too-many",
+            hint="Two or three that are always on are enough.",
+        )
+    if any(split_addr(addr)[1] == own_peer for addr in addrs):
+        raise Refused(
+            "That address is this node's own.", code="own-address", hint="A mailbox is somebody else's node, always on."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace as altered
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,11 @@ from halle_node.catalog.checking import complete
 from halle_node.catalog.compose import review_body
 from halle_node.catalog.drafts import Draft
 from halle_node.catalog.fetch import ImageFetcher
+from halle_node.catalog.keeping import kept_media
 from halle_node.catalog.own_reviews import review_key
 from halle_node.catalog.photos import PhotoStudio, store_photo
 from halle_node.catalog.product import Photo, ProductDetail, ProductForm, ProductSummary, StockLevel
-from halle_node.catalog.profile import ProfileForm, ReviewForm, ShippingForm
+from halle_node.catalog.profile import ProfileForm, ReviewForm, ShippingForm, check_mailboxes
 from halle_node.catalog.publish import Publisher, last_head
 from halle_node.catalog.report import ImportReport, Published
 from halle_node.catalog.site import SiteRenderer, export_site
@@ -147,6 +148,13 @@ class CatalogService:
         await self._db.write(lambda connection: self._append_photo(connection, handle, photo, filename))
         return photo
 
+    async def clean_photo(self, data: bytes) -> bytes:
+        """Return a picture made anew from what `data` shows, without what else was in the file.
+
+        Raises: Refused("image-too-large" | "image-format" | "image-damaged").
+        """
+        return (await self._studio.prepare(data)).full
+
     def _append_photo(self, connection: Connection, handle: str, photo: Photo, filename: str) -> None:
         drafts.need(connection, handle)
         photos = [one for one in drafts.photos_of(connection, handle) if one.cid != photo.cid]
@@ -212,6 +220,16 @@ class CatalogService:
         """Note where this node is reached; published with the profile."""
         await self._db.write(lambda connection: settings.write_route(connection, peer_id, addrs, self._clock()))
 
+    async def save_mailboxes(self, addrs: Sequence[str]) -> None:
+        """Name the nodes that keep our mail while this one is away, first choice first; published with the profile.
+
+        Raises: Refused("bad-multiaddr" | "own-address" | "mailboxes-too-many").
+        """
+        profile = self.profile()
+        wanted = tuple(dict.fromkeys(addr.strip() for addr in addrs if addr.strip()))
+        check_mailboxes(wanted, profile.peer_id)
+        await self.save_profile(altered(profile, mailboxes=wanted))
+
     def shipping(self) -> ShippingForm:
         """Where the store delivers to, and for how much."""
         return self._db.read(settings.read_shipping)
@@ -269,6 +287,10 @@ class CatalogService:
             )
         )
         return await self.publish(products=False)
+
+    def kept(self) -> set[CID]:
+        """Pictures that no edition reaches and a clean-up must leave: those of drafts, removed products and imports."""
+        return self._db.read(lambda connection: kept_media(connection, self._config))
 
     # --- import and export
 

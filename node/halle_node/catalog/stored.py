@@ -12,6 +12,7 @@ from halle_node.catalog.profile import (
     ProfileForm,
     RateForm,
     ReviewForm,
+    ServiceForm,
     ShippingForm,
     ZoneForm,
 )
@@ -97,11 +98,26 @@ def profile_text(form: ProfileForm) -> str:
     """A profile form as text."""
     plain: dict[str, Any] = {name: getattr(form, name) for name in _PROFILE_PLAIN}
     plain |= {"languages": list(form.languages), "addrs": list(form.addrs), "about": dict(form.about)}
+    plain["mailboxes"] = list(form.mailboxes)
     plain["policies"] = {kind: dict(texts) for kind, texts in form.policies.items()}
     plain["logo"] = form.logo.hex() if form.logo else None
     plain["payment"] = [_slots(one, hexed=("escrow", "token")) for one in form.payment]
-    plain["terms"] = _slots(form.terms, hexed=("arbiter", "backup_arbiter"))
+    plain["terms"] = _slots(form.terms, hexed=PARTIES)
+    plain["services"] = {role: _service(one) for role, one in form.services.items()}
     return dump(plain)
+
+
+PARTIES = ("arbiter", "backup_arbiter", "carrier")
+
+
+def _service(form: ServiceForm) -> dict[str, Any]:
+    plain = _slots(form, hexed=())
+    return {**plain, "about": dict(form.about)}
+
+
+def _service_form(fields: dict[str, Any]) -> ServiceForm:
+    lists = {name: tuple(fields[name]) for name in ("languages", "countries")}
+    return ServiceForm(**{**fields, **lists})
 
 
 _PROFILE_PLAIN = ["name", "language", "country", "currency", "email", "shop_url", "peer_id"]
@@ -114,11 +130,13 @@ def profile_form(text: str) -> ProfileForm:
         **{name: fields[name] for name in _PROFILE_PLAIN},
         languages=tuple(fields["languages"]),
         addrs=tuple(fields["addrs"]),
+        mailboxes=tuple(fields.get("mailboxes", ())),
         about=fields["about"],
         policies=fields["policies"],
         logo=CID.from_bytes(bytes.fromhex(fields["logo"])) if fields["logo"] else None,
         payment=tuple(PaymentForm(**_unhex(one, ("escrow", "token"))) for one in fields["payment"]),
-        terms=EscrowForm(**_unhex(fields["terms"], ("arbiter", "backup_arbiter"))),
+        terms=EscrowForm(**_unhex(fields["terms"], PARTIES)),
+        services={role: _service_form(one) for role, one in fields.get("services", {}).items()},
     )
 
 

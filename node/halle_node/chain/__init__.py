@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from halle_node.chain.accounts import AccountSignatures
     from halle_node.chain.client import ChainClient, Fees
     from halle_node.chain.contracts import Contracts, deploy_contracts
+    from halle_node.chain.deployment import court_arbiter
     from halle_node.chain.dev import dev_advance, dev_faucet, dev_is_embedded
     from halle_node.chain.outbox import Outbox
     from halle_node.chain.process import EmbeddedChain
@@ -30,6 +31,7 @@ _HOMES = {
     "accounts": ("AccountSignatures",),
     "client": ("ChainClient", "Fees"),
     "contracts": ("Contracts", "deploy_contracts"),
+    "deployment": ("court_arbiter",),
     "dev": ("dev_advance", "dev_faucet", "dev_is_embedded"),
     "outbox": ("Outbox",),
     "process": ("EmbeddedChain",),
@@ -53,6 +55,7 @@ __all__ = [
     "Receipt",
     "TxStatus",
     "Watcher",
+    "court_arbiter",
     "deploy_contracts",
     "dev_advance",
     "dev_faucet",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -69,9 +69,12 @@ async def discover(client: ChainClient) -> Contracts | None:
     )
 
 
-async def deploy_contracts(client: ChainClient, private: bytes, *, with_test_tokens: bool = False) -> Contracts:
+async def deploy_contracts(
+    client: ChainClient, private: bytes, *, with_test_tokens: bool = False, also: Sequence[Deployable] = ()
+) -> Contracts:
     """Put on the chain whatever of Halle's contracts it lacks, paid by `private`; return where they are.
 
+    Shape: `also` is deployed after them.
     Raises: ConfigError no-create2-deployer; Refused when the account cannot pay; Unavailable when it takes
     too long.
     """
@@ -81,7 +84,7 @@ async def deploy_contracts(client: ChainClient, private: bytes, *, with_test_tok
             code="no-create2-deployer",
             hint="Ask its operators for the deterministic deployment proxy.",
         )
-    for each in deployables(with_test_tokens=with_test_tokens):
+    for each in (*deployables(with_test_tokens=with_test_tokens), *also):
         if not await client.code(each.address):
             await _deploy(client, private, each)
     await client.connect()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from halle_contracts import (
     SALT,
     SHIPPED,
+    CourtArbiter,
     creation_code,
     encode_call,
     encode_constructor,
@@ -39,6 +40,11 @@ def deployables(*, with_test_tokens: bool) -> list[Deployable]:
     """Return what belongs on a chain, in the order it must be created."""
     contracts = [Deployable(name, creation_code(name)) for name in SHIPPED]
     return contracts + play_money() if with_test_tokens else contracts
+
+
+def court_arbiter(arbiter: CourtArbiter) -> Deployable:
+    """Return the contract that lets a court be the arbiter of orders."""
+    return Deployable("ArbiterERC792", arbiter.code)
 
 
 def play_money() -> list[Deployable]:

@@ -112,6 +112,7 @@ class IndexService:
             is_trusted=self._lanes.goes_first,
             max_listings=config.unknown_listings,
             min_grant_sequence=self._ledger.min_grant_sequence,
+            own_store=own_store,
         )
         self._shelf = Shelf(blocks)
         self._search = SearchIndex(paths(config)["search"], config.index_heap_mb)
@@ -245,6 +246,10 @@ class IndexService:
             store = Announcement.decode(frame).open()[0].store
             if not self._access.blocks_store(store) and await self._take_head(frame, from_peer) is Standing.NEW:
                 self._enqueue(store)
+
+    def min_grant_sequence(self, store: bytes) -> int:
+        """The highest grant sequence seen for a store; earlier grants are revoked."""
+        return self._ledger.min_grant_sequence(store)
 
     def head_items(self) -> ItemSet:
         """The set of heads here, to be compared with another node's."""

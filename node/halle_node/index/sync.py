@@ -71,10 +71,12 @@ class StoreSync:
         is_trusted: Callable[[bytes], bool],
         max_listings: int,
         min_grant_sequence: Callable[[bytes], int],
+        own_store: bytes = b"",
     ) -> None:
         self._db = db
         self._blocks = blocks
         self._fetcher = fetcher
+        self._own_store = own_store
         self._is_trusted = is_trusted
         self._max_listings = max_listings
         self._min_grant_sequence = min_grant_sequence
@@ -248,6 +250,8 @@ class StoreSync:
     async def _fetch(self, target: Target, cids: list[CID]) -> dict[CID, bytes]:
         stored: dict[CID, bytes] = {}
         left, last_error = cids, None
+        if target.store != self._own_store:
+            await asyncio.to_thread(self._blocks.check_room)  # before anybody is asked for what would not fit
         for peer_id, addrs in target.sources:
             if target.room is not None and self._is_absent(peer_id):
                 continue
@@ -259,7 +263,8 @@ class StoreSync:
                 continue
             self._absent.pop(peer_id, None)
             wanted = [(cid, found[cid]) for cid in left if cid in found]
-            await asyncio.to_thread(self._blocks.put_many, wanted)  # hashes every block again
+            foreign = target.store != self._own_store
+            await asyncio.to_thread(partial(self._blocks.put_many, foreign=foreign), wanted)  # hashes every block again
             stored.update(wanted)
             left = [cid for cid in left if cid not in found]
             if not left:

@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 from halle_node.messages.inbox import Early
+from halle_node.messages.mailbox import Mailbox, MailboxUse, Quotas
 from halle_node.messages.route import Route
 from halle_node.messages.service import MessageService
-from halle_node.messages.views import InboundCounts, OutgoingMessage, PoisonedMessage
+from halle_node.messages.shop_post import ShopPost
+from halle_node.messages.views import (
+    InboundCounts,
+    MailboxState,
+    OutgoingCounts,
+    OutgoingMessage,
+    PoisonedMessage,
+    WaitingAt,
+)
 
-__all__ = ["Early", "InboundCounts", "MessageService", "OutgoingMessage", "PoisonedMessage", "Route"]
+__all__ = [
+    "Early",
+    "InboundCounts",
+    "Mailbox",
+    "MailboxState",
+    "MailboxUse",
+    "MessageService",
+    "OutgoingCounts",
+    "OutgoingMessage",
+    "PoisonedMessage",
+    "Quotas",
+    "Route",
+    "ShopPost",
+    "WaitingAt",
+]

@@ -7,6 +7,7 @@ from random import SystemRandom
 
 FIRST_WAIT_MS = 500
 LONGEST_WAIT_MS = 60_000
+LEFT_WAIT_MS = 60_000
 _DOUBLINGS_TO_CAP = 16
 _random = SystemRandom().random
 

@@ -6,19 +6,29 @@ dropped only after one was received or the far side refused it for good.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from halle_node.db import Database
 from halle_node.messages import inbox, outbox
-from halle_node.messages.courier import Courier, Deliverer, Directory
+from halle_node.messages.collector import Carrier, Collector
+from halle_node.messages.courier import Courier, Deliverer, Directory, Poster
 from halle_node.messages.inbox import Handler, Inbox, RefusalHook
 from halle_node.messages.route import Destination, Route
-from halle_node.messages.views import InboundCounts, OutgoingMessage, PoisonedMessage
+from halle_node.messages.views import (
+    InboundCounts,
+    MailboxState,
+    OutgoingCounts,
+    OutgoingMessage,
+    PoisonedMessage,
+)
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.grant import Grant
+from halle_protocol.mailbox import PROCESSED, acknowledge, prove_collector
 from halle_protocol.messages import Message
 from halle_protocol.sealing import MAX_ENVELOPE_BYTES, Envelope, Prekey, open_envelope
 
@@ -34,8 +44,20 @@ class KeyRing(Protocol):
     def store_address(self) -> bytes:
         """The address messages to us are sealed for."""
 
+    @property
+    def operator_private(self) -> bytes:
+        """The key that signs what is said about envelopes."""
+
+    @property
+    def grant(self) -> Grant | None:
+        """What lets that key speak for the store; None when it is the store's own."""
+
     def prekey_private(self, prekey_id: str, /) -> tuple[bytes, str]:
         """Return the private half and its suite, or raise Refused prekey-unknown."""
+
+
+class Carriage(Deliverer, Carrier, Protocol):
+    """The network as this room needs it."""
 
 
 class MessageService:
@@ -45,19 +67,24 @@ class MessageService:
         self,
         db: Database,
         keys: KeyRing,
-        network: Deliverer,
+        network: Carriage,
         clock: Callable[[], int],
         *,
         directory: Directory | None = None,
         confirm_grant: ConfirmGrant | None = None,
+        poster: Poster | None = None,
+        mailboxes: Callable[[], Sequence[str]] = tuple,
+        min_sequence: Callable[[bytes], int] = lambda store: 0,
     ) -> None:
+        """Join the parts. `mailboxes` names ours, `min_sequence` the highest grant sequence known of a store."""
         self._db = db
         self._keys = keys
         self._clock = clock
         self._confirm_grant = confirm_grant
         self._inbox = Inbox(clock)
         self._is_welcome: Gate = lambda sender, thread: True
-        self._courier = Courier(db, network, clock, directory)
+        self._courier = Courier(db, network, clock, directory, poster, min_sequence)
+        self._collector = Collector(network, keys.store_address, mailboxes, self._prove, self.take, clock)
 
     def register(self, type_prefix: str, handler: Handler) -> None:
         """Let `handler(conn, message)` process received messages of these types, in the storing transaction."""
@@ -107,6 +134,48 @@ class MessageService:
         """Ask `is_welcome(sender, thread)` before a message is taken in."""
         self._is_welcome = is_welcome
 
+    async def take(self, envelope: bytes, from_peer: str = "") -> bytes:
+        """Receive one envelope and return our signed word about it, for whoever stands between.
+
+        Raises: Unavailable to be sent again.
+        """
+        outcome = PROCESSED
+        try:
+            await self.receive(envelope, from_peer)
+        except Unavailable:
+            raise
+        except HalleError as error:
+            outcome = error.code
+        digest, keys = sha256(envelope).digest(), self._keys
+        made = acknowledge(
+            keys.operator_private, store=keys.store_address, envelope=digest, outcome=outcome, grant=keys.grant
+        )
+        return made.encode()
+
+    def _prove(self, nonce: bytes, mailbox: str, collector: str) -> bytes:
+        """Answer a mailbox's challenge. Called in the network's thread."""
+        keys = self._keys
+        return prove_collector(
+            keys.operator_private,
+            store=keys.store_address,
+            mailbox=mailbox,
+            collector=collector,
+            nonce=nonce,
+            grant=keys.grant,
+        )
+
+    async def collect(self) -> int:
+        """Visit our mailboxes now; return how many envelopes were taken in."""
+        return await self._collector.collect_all()
+
+    def visit_mailboxes(self) -> None:
+        """Have our mailboxes visited soon."""
+        self._collector.hurry()
+
+    def mailboxes(self) -> list[MailboxState]:
+        """Return our mailboxes and how the last visit to each went."""
+        return self._collector.states()
+
     def hasten(self, recipient: bytes | None = None) -> None:
         """Retry waiting messages now (all, or one recipient's): somebody was heard from."""
         self._courier.notify(recipient, hurry=True)
@@ -116,9 +185,11 @@ class MessageService:
         return await self._courier.deliver_due()
 
     async def run(self) -> None:
-        """Deliver for as long as the node runs."""
+        """Deliver and collect for as long as the node runs."""
         await self._db.write(lambda conn: outbox.forget_old(conn, self._clock()))
-        await self._courier.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._courier.run())
+            tasks.create_task(self._collector.run())
 
     def outgoing(self, thread: bytes | None = None, limit: int = 200) -> list[OutgoingMessage]:
         """Return our messages, newest first."""
@@ -127,6 +198,10 @@ class MessageService:
     def quarantine(self, limit: int = 200) -> list[PoisonedMessage]:
         """Return what was received and could not be used, newest first."""
         return self._db.read(lambda conn: inbox.quarantine(conn, limit))
+
+    def outgoing_counts(self) -> OutgoingCounts:
+        """Count our messages by state."""
+        return self._db.read(outbox.counts)
 
     def inbound_counts(self) -> InboundCounts:
         """Count received messages by state."""

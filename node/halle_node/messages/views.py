@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class WaitingAt:
+    """A mailbox that keeps a message of ours. Units: unix seconds; `until` is when it drops it."""
+
+    mailbox: str
+    since: int
+    until: int
+
+
+@dataclass(frozen=True)
 class OutgoingMessage:
     """One message of ours. `state` is queued, acknowledged or refused; `error_code` is the last failure."""
 
@@ -18,6 +27,29 @@ class OutgoingMessage:
     acknowledged_at: int | None
     error_code: str
     error_text: str
+    waiting_at: tuple[WaitingAt, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutgoingCounts:
+    """How many messages of ours are in each state; `left` of the queued wait at a mailbox."""
+
+    queued: int
+    acknowledged: int
+    refused: int
+    left: int
+
+
+@dataclass(frozen=True)
+class MailboxState:
+    """One mailbox of ours: when it was last asked and with what result. Units: unix seconds, 0 is never."""
+
+    mailbox: str
+    asked_at: int = 0
+    collected_at: int = 0
+    collected: int = 0
+    error_code: str = ""
+    error_text: str = ""
 
 
 @dataclass(frozen=True)

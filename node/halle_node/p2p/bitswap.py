@@ -120,6 +120,8 @@ class Bitswap:
         with trio.move_on_after(self._wire.config.request_timeout_s):
             while not self._wire.ledger.take(peer, lane, amount):  # noqa: ASYNC110  a bucket fills with time alone
                 await trio.sleep(_AGAIN_S)
+            while lane == "block-bytes" and not self._wire.upload.take(int(amount)):  # noqa: ASYNC110
+                await trio.sleep(_AGAIN_S)
             return True
         self._wire.traffic.drops["rate-limited"] += 1
         return False

@@ -51,7 +51,7 @@ class DirectMessages:
                 answer = await self._exchange(peer, addrs, envelope)
             except RemoteProtocolError as exc:
                 raise Unavailable(f"Peer {peer} answered nonsense: {exc}", code="peer-gone") from exc
-            _raise_refusal(answer, peer)
+            raise_refusal(answer, peer)
             return
         raise Unavailable(
             f"Peer {peer} did not confirm the message in time.",
@@ -75,26 +75,26 @@ class DirectMessages:
     async def _answer(self, envelope: bytes, peer: str) -> dict[str, object]:
         if not self._wire.ledger.take(peer, "messages"):
             self._wire.traffic.drops["rate-limited"] += 1
-            return _refusal("rate-limited", "Too many messages in a minute.", retry=True)
+            return refusal("rate-limited", "Too many messages in a minute.", retry=True)
         try:
             with trio.fail_after(self._config.request_timeout_s):
                 await self._process(envelope, peer)
         except HalleError as exc:
             self._wire.traffic.drops[exc.code] += 1
-            return _refusal(exc.code, exc.message, retry=isinstance(exc, Unavailable))
+            return refusal(exc.code, exc.message, retry=isinstance(exc, Unavailable))
         except trio.TooSlowError:
-            return _refusal("processing-slow", "The message could not be processed in time.", retry=True)
+            return refusal("processing-slow", "The message could not be processed in time.", retry=True)
         except Exception as exc:  # a task's top: our own fault, so the sender keeps the message and retries
             log.warning("a message from %s could not be processed", peer, exc_info=exc)
-            return _refusal("processing-failed", "The message could not be processed.", retry=True)
+            return refusal("processing-failed", "The message could not be processed.", retry=True)
         return {"ok": True}
 
 
-def _refusal(code: str, words: str, *, retry: bool) -> dict[str, object]:
+def refusal(code: str, words: str, *, retry: bool) -> dict[str, object]:
     return {"ok": False, "code": code, "message": words[:MAX_WORDS], "retry": retry}
 
 
-def _raise_refusal(answer: object, peer: str) -> None:
+def raise_refusal(answer: object, peer: str) -> None:
     """Return only for a confirmation."""
     if isinstance(answer, dict) and answer.get("ok") is True:
         return

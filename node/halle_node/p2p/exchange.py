@@ -129,9 +129,7 @@ class BlockExchange:
             for cid, block in batch:
                 if block is None:
                     missing.append(cid)
-                elif sent >= self._config.max_response_bytes or not self._wire.ledger.take(
-                    peer, "block-bytes", len(block)
-                ):
+                elif sent >= self._config.max_response_bytes or not self._wire.may_send_block(peer, len(block)):
                     later.append(cid)
                 else:
                     sent += len(block)

@@ -26,11 +26,12 @@ EVERYBODY = ""
 
 @dataclass
 class Bucket:
-    """A token bucket that refills to `per_minute` in a minute; its burst is ten seconds' worth."""
+    """A token bucket that refills to `per_minute` in a minute; `burst` of that may be used at once."""
 
     per_minute: float
     tokens: float
     updated: float
+    burst: float = 1 / 6
 
     @property
     def capacity(self) -> float:
@@ -69,8 +70,14 @@ class PeerLedger:
     """
 
     def __init__(
-        self, per_minute: Mapping[str, float], clock: Callable[[], float], access: Access | None = None
+        self,
+        per_minute: Mapping[str, float],
+        clock: Callable[[], float],
+        access: Access | None = None,
+        *,
+        burst: float = 1 / 6,
     ) -> None:
+        self._burst = burst
         self._per_minute = dict(per_minute)
         self._clock = clock
         self._access = access or OpenDoor()
@@ -95,7 +102,7 @@ class PeerLedger:
         bucket = buckets.get(lane)
         if bucket is None:
             rate = self._per_minute[lane]
-            bucket = buckets[lane] = Bucket(rate, max(rate / 6, 1.0), self._clock())
+            bucket = buckets[lane] = Bucket(rate, max(rate * self._burst, 1.0), self._clock(), self._burst)
         return bucket
 
     def take(self, peer: str, lane: str, amount: float = 1.0) -> bool:

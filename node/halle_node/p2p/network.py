@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from halle_node.blocks import BlockStore
 from halle_node.p2p.addresses import split_addr
 from halle_node.p2p.bridge import Bridge, P2PStopped, stopped
+from halle_node.p2p.metering import UploadBudget
 from halle_node.p2p.outside import Outside
 from halle_node.p2p.traffic import Traffic
-from halle_node.p2p.types import Access, Handlers, NetworkConfig, NetworkStats, PeerInfo, Reachability
+from halle_node.p2p.types import Access, Handlers, Kept, NetworkConfig, NetworkStats, PeerInfo, Reachability
 from halle_protocol.cid import CID
 from halle_protocol.errors import ConfigError, ProtocolError, Refused, Unavailable
 
 if TYPE_CHECKING:
+    from halle_node.p2p.mailbox import Desk
     from halle_node.p2p.session import Session
 
 log = logging.getLogger("halle_node.p2p")
@@ -43,13 +45,18 @@ class Network:
         blocks: BlockStore,
         handlers: Handlers,
         access: Access | None = None,
+        *,
+        desk: Desk | None = None,
     ) -> None:
+        """With a `desk` this node is a mailbox for others."""
         self._access = access
         self._config = config
+        self._desk = desk
         self._private = peer_private
         self._blocks = blocks
         self._handlers = handlers
         self._traffic = Traffic()
+        self.upload = UploadBudget(config.upload_kb_s)
         self._port = config.listen_port
         self._bridge: Bridge | None = None
         self._session: Session | None = None
@@ -103,6 +110,8 @@ class Network:
             bridge,
             lambda: bridge.tell(self.moved.set),
             self._access,
+            self._desk,
+            self.upload,
         )
         await session.run(self._ready)
 
@@ -194,6 +203,11 @@ class Network:
             queues=session.queues() if session is not None else {},
             banned=len(session.ledger.banned()) if session is not None else 0,
             mesh_peers=session.mesh_peers() if session is not None else 0,
+            wire_in=traffic.meter.bytes_in,
+            wire_out=traffic.meter.bytes_out,
+            rate_in=traffic.meter.rate_in,
+            rate_out=traffic.meter.rate_out,
+            syncs_by_peer=dict(traffic.syncs_by_peer),
         )
 
     async def connect(self, multiaddr: str) -> str:
@@ -257,6 +271,49 @@ class Network:
             return
         bridge, session = self._running()
         await bridge.call(session.direct.deliver, peer_id, list(addrs), envelope)
+
+    async def leave(self, mailbox: str, envelope: bytes) -> Kept:
+        """Return when the mailbox at this full address has stored the envelope.
+
+        Raises: Unavailable (quota, unreachable), Refused mailbox-not-served, bad-multiaddr.
+        """
+        transport, peer = split_addr(mailbox)
+        if peer == self.peer_id:
+            return await self._own_desk().leave(envelope, peer)
+        bridge, session = self._running()
+        return await bridge.call(session.mailboxes.leave, peer, [transport], envelope)
+
+    async def look(self, mailbox: str, envelope_digest: bytes) -> Kept:
+        """Return what became of an envelope left at a mailbox. Raises: Unavailable, Refused letter-unknown."""
+        transport, peer = split_addr(mailbox)
+        if peer == self.peer_id:
+            return await self._own_desk().look(envelope_digest)
+        bridge, session = self._running()
+        return await bridge.call(session.mailboxes.look, peer, [transport], envelope_digest)
+
+    def _own_desk(self) -> Desk:
+        if self._desk is None:
+            raise Refused("This node is no mailbox.", code="mailbox-not-served", hint="Set mailbox_for.")
+        return self._desk
+
+    async def collect(
+        self,
+        mailbox: str,
+        store: bytes,
+        prove: Callable[[bytes, str, str], bytes],
+        take: Callable[[bytes, str], Awaitable[bytes | None]],
+    ) -> tuple[int, bool]:
+        """Fetch and process some of what waits for `store`; return how many were signed for, and if there are more.
+
+        `prove(nonce, mailbox, collector)` runs in the network's thread, `take(envelope, from)` on this loop.
+        """
+        transport, peer = split_addr(mailbox)
+        bridge, session = self._running()
+
+        async def take_here(envelope: bytes, from_peer: str) -> Any:
+            return await bridge.ask(take, envelope, from_peer)
+
+        return await bridge.call(session.mailboxes.collect, peer, [transport], store, prove, take_here)
 
     async def sync_with(self, peer_id: str, addrs: Sequence[str] = ()) -> int:
         """Reconcile heads with a peer; return how many new ones this node processed."""

@@ -35,6 +35,7 @@ class Roster(INotifee):  # type: ignore[misc]
         while True:
             self._stale = trio.Event()
             self.table = tuple(self._infos())
+            self._wire.traffic.meter.sample(trio.current_time())
             with trio.move_on_after(_REFRESH_S):
                 await self._stale.wait()
 
@@ -44,6 +45,7 @@ class Roster(INotifee):  # type: ignore[misc]
 
     def _info(self, identity: Any, connection: Any) -> PeerInfo:
         peer = str(identity)
+        bytes_in, bytes_out = self._wire.traffic.meter.of(peer)
         return PeerInfo(
             peer_id=peer,
             addr=_remote_addr(connection, peer),
@@ -51,11 +53,14 @@ class Roster(INotifee):  # type: ignore[misc]
             since=self._since.get(peer, 0),
             rtt=self._wire.host.get_peerstore().latency_EWMA(identity) or None,
             score=self._wire.ledger.score(peer),
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
         )
 
     async def connected(self, network: Any, conn: Any) -> None:
         peer = str(conn.muxed_conn.peer_id)
         self._since.setdefault(peer, int(time.time()))
+        self._wire.traffic.meter.watch(conn, peer)
         self._stale.set()
         self._came(peer, _is_outbound(conn))
 

@@ -27,7 +27,9 @@ from halle_node.p2p.direct import DirectMessages
 from halle_node.p2p.exchange import BlockExchange
 from halle_node.p2p.gossip import TOPIC, TOPICS, HeadGossip
 from halle_node.p2p.limits import PeerLedger
+from halle_node.p2p.mailbox import Desk, Mailboxes
 from halle_node.p2p.mesh import HardenedPubsub, Mesh, mesh_of
+from halle_node.p2p.metering import UploadBudget
 from halle_node.p2p.roster import Roster
 from halle_node.p2p.sync import HeadSync
 from halle_node.p2p.traffic import Traffic
@@ -57,6 +59,8 @@ class Session:
         bridge: Bridge,
         moved: Callable[[], object],
         access: Access | None = None,
+        desk: Desk | None = None,
+        upload: UploadBudget | None = None,
     ) -> None:
         self._config = config
         self._bridge = bridge
@@ -77,10 +81,11 @@ class Session:
         )
         hardening.release_inbound_slots(self.host)
         hardening.single_attempts(self.host)
-        self.wire = Wire(self.host, config, self.ledger, traffic)
+        self.wire = Wire(self.host, config, self.ledger, traffic, upload)
         self.gossip = HeadGossip(self.wire, handlers, self._asking(handlers.on_head), trio.current_time)
         self.exchange = BlockExchange(self.wire, store)
         self.direct = DirectMessages(self.wire, self._asking(handlers.on_message))
+        self.mailboxes = Mailboxes(self.wire, desk, bridge.ask)
         self._items = self._asking(handlers.head_items)
         self.sync = HeadSync(self.wire, self.gossip, self._items, self._asking(handlers.head_frames))
         self.book = AddressBook(config.remembered_path)

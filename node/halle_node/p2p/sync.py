@@ -73,8 +73,7 @@ class HeadSync:
                 await self._send(frames, offered)
                 if await frames.read(MAX_FRAME_BYTES) != b"E":
                     raise _out_of_turn()
-        self._wire.traffic.syncs += 1
-        self._wire.traffic.last_sync = int(time.time())
+        self._wire.traffic.synced(peer, int(time.time()))
         return intake.kept
 
     async def _compare(self, frames: Frames) -> tuple[list[bytes], list[bytes]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from halle_node.p2p.metering import MAX_PEERS, Meter
+
 
 class Traffic:
     def __init__(self) -> None:
@@ -15,6 +17,17 @@ class Traffic:
         self.syncs = 0
         self.last_sync = 0
         self.drops: Counter[str] = Counter()
+        self.meter = Meter()
+        self.syncs_by_peer: dict[str, int] = {}
+
+    def synced(self, peer: str, at: int) -> None:
+        """Note that heads were reconciled with a peer; the newest peers are kept."""
+        self.syncs += 1
+        self.last_sync = at
+        self.syncs_by_peer.pop(peer, None)
+        self.syncs_by_peer[peer] = at
+        while len(self.syncs_by_peer) > MAX_PEERS:
+            self.syncs_by_peer.pop(next(iter(self.syncs_by_peer)))
 
     def count(self, bytes_in: int, bytes_out: int) -> None:
         self.bytes_in += bytes_in

@@ -71,6 +71,14 @@ class OpenDoor:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The state of one envelope at a mailbox: waiting `until` (unix seconds), or signed for by its recipient."""
+
+    until: int
+    acknowledgement: bytes = b""
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     """Settings of the peer-to-peer network.
 
@@ -120,6 +128,7 @@ class NetworkConfig:
     peer_exchange: bool = True
     mdns: bool = False
     upnp: bool = False
+    upload_kb_s: int = 0
     max_inbox: int = 4096
     max_connections_per_ip: int = 64
     max_syncs_served: int = 4
@@ -130,7 +139,8 @@ class NetworkConfig:
 class PeerInfo:
     """One connected peer.
 
-    Units: `since` unix seconds, `rtt` seconds, `score` rises with good and falls with refused frames.
+    Units: `since` unix seconds, `rtt` seconds, `score` rises with good and falls with refused frames; `bytes_…` are all
+    that went over its connections.
     """
 
     peer_id: str
@@ -139,6 +149,8 @@ class PeerInfo:
     since: int
     rtt: float | None
     score: float
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,7 +184,9 @@ class Reachability:
 class NetworkStats:
     """Counters since the network was made.
 
-    Units: `last_sync` unix seconds, 0 when none succeeded; `heads_in` counts accepted heads only.
+    Units: `last_sync` unix seconds, 0 when none succeeded; `heads_in` counts accepted heads only. `bytes_…` are our own
+    protocols' payloads, `wire_…` all that went over connections, `rate_…` that in bytes a second now. `syncs_by_peer`
+    says when each was last reconciled with.
     Shape: `queues` name → how much waits there now; each has an end (NetworkConfig).
     """
 
@@ -190,3 +204,8 @@ class NetworkStats:
     queues: dict[str, int] = field(default_factory=dict)
     banned: int = 0
     mesh_peers: int = 0
+    wire_in: int = 0
+    wire_out: int = 0
+    rate_in: float = 0.0
+    rate_out: float = 0.0
+    syncs_by_peer: dict[str, int] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from halle_node.p2p.addresses import check_peer_id, is_circuit, transports
 from halle_node.p2p.framing import Frames, ended
 from halle_node.p2p.hardening import dial_each
 from halle_node.p2p.limits import PeerLedger
+from halle_node.p2p.metering import UploadBudget
 from halle_node.p2p.traffic import Traffic
 from halle_node.p2p.types import NetworkConfig
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
@@ -34,7 +35,15 @@ CIRCUIT_AFTER_S = 0.5
 class Wire:
     """The host as the protocols see it. Network thread only."""
 
-    def __init__(self, host: Any, config: NetworkConfig, ledger: PeerLedger, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        host: Any,
+        config: NetworkConfig,
+        ledger: PeerLedger,
+        traffic: Traffic,
+        upload: UploadBudget | None = None,
+    ) -> None:
+        self.upload = upload or UploadBudget(config.upload_kb_s)
         self.host = host
         self.config = config
         self.ledger = ledger
@@ -149,6 +158,10 @@ class Wire:
     def frames(self, stream: Any) -> Frames:
         """Return frames on a stream, with the usual deadline and counted."""
         return Frames(stream, timeout_s=self.config.read_timeout_s, count=self.traffic.count)
+
+    def may_send_block(self, peer: str, size: int) -> bool:
+        """Spend from the peer's budget of blocks and from the one for all uploads; False when either is used up."""
+        return self.ledger.take(peer, "block-bytes", size) and self.upload.take(size)
 
     def serve(self, protocol: str, server: Server) -> None:
         """Answer a protocol; whatever goes wrong on a stream ends that stream only."""

@@ -14,8 +14,10 @@ from functools import partial
 from sqlalchemy import Connection, or_, select
 
 from halle_node.db.schema.trade import trade_order as table
-from halle_node.trade import book, chainwork, goods
+from halle_node.trade import arbiting, book, chainwork, goods
+from halle_node.trade.certificates import cards
 from halle_node.trade.folding import refresh, state_of
+from halle_node.trade.legal import possible_moves
 from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
 from halle_node.trade.room import Room
@@ -49,10 +51,14 @@ class Background:
         await self._quietly("chain time", self._room.ask_chain_time)
         await self._quietly("operator", self._operator.ensure)
         await self._quietly("terms from the chain", self._read_terms)
+        await self._quietly("new disputes", partial(arbiting.read_disputes, self._room))
         await self._quietly("waiting orders", self._reconsider)
+        await self._quietly("unreached arbiters", self._reach_arbiters)
+        await self._quietly("deliveries on record", self._prove_deliveries)
         await self._quietly("stock", self._free_stock)
         if self._room.rules.claim_by_itself:
             await self._quietly("due claims", self._claim_due)
+            await self._quietly("certificates that ended", self._expire_due)
 
     async def _quietly(self, what: str, task: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -83,7 +89,10 @@ class Background:
         """Let merchant orders that wait for something try again: an unlocked key, a catalog, a failed transaction."""
         query = select(table.c.order_key).where(
             table.c.role == "merchant",
-            or_(table.c.folded_status.in_(("requested", "offered")), table.c.problem == "out-of-stock"),
+            or_(
+                table.c.folded_status.in_(("requested", "offered")),
+                table.c.problem.in_(("out-of-stock", "licences-sold-out")),
+            ),
             table.c.folded_open,
             table.c.request.is_not(None),
         )
@@ -116,10 +125,43 @@ class Background:
                 await self._quietly(f"claim of {key}", partial(self._moves.settling.claim, key))
 
     def _is_claimable(self, conn: Connection, key: str, now: int) -> bool:
+        """Say whether nothing is owed any more: no return is running, nothing is left to send."""
         order = book.find(conn, key)
         if order.terms is None or chainwork.is_live(conn, order, ("claim",)) or chainwork.gave_up(conn, order, "claim"):
             return False
-        return any(move.name == "claim" for move in next_actions(state_of(conn, order), "merchant", now))
+        state = state_of(conn, order)
+        if state.return_ in ("requested", "open") or state.exchange:
+            return False
+        return any(move.name == "claim" for move in next_actions(state, "merchant", now))
+
+    async def _reach_arbiters(self) -> None:
+        """Hand in evidence whose arbiter nobody could reach before."""
+        query = select(table.c.order_key).where(
+            table.c.role != "arbiter", table.c.folded_status.in_(("disputed", "escalated"))
+        )
+        await self._react_to(self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))))
+
+    async def _prove_deliveries(self) -> None:
+        """Show the chain that the order's carrier recorded the delivery."""
+        query = select(table.c.order_key).where(table.c.role == "merchant", table.c.folded_status == "shipped")
+        for key in self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))):
+            if self._room.db.read(partial(self._is_provable, key=key)):
+                await self._quietly(f"delivery of {key}", partial(self._moves.selling.prove_delivery, key))
+
+    def _is_provable(self, conn: Connection, key: str) -> bool:
+        order = book.find(conn, key)
+        if order.terms is None or chainwork.is_live(conn, order, ("deliverByCarrier",)):
+            return False
+        moves = possible_moves(conn, order, state_of(conn, order), self._room.chain_time())
+        return any(move.name == "prove_delivery" for move in moves)
+
+    async def _expire_due(self) -> None:
+        """Free the bond of certificates we back whose time is over."""
+        if self._room.keys.locked:
+            return
+        for card in cards(self._room, "underwriter"):
+            if any(move.name == "expire_warranty" for move in card.next_actions):
+                await self._quietly(f"end of {card.name}", partial(self._moves.warranties.expire, card.name))
 
     async def _react_to(self, keys: list[str]) -> None:
         for key in keys:

@@ -43,7 +43,9 @@ def balance_sheet(room: Room) -> list[BalanceRow]:
     """Return one row for every order that was ever funded, oldest first."""
 
     def read(conn: Connection) -> list[BalanceRow]:
-        query = select(table).where(table.c.funded_tx.is_not(None)).order_by(table.c.created_at)
+        query = (
+            select(table).where(table.c.funded_tx.is_not(None), table.c.role != "arbiter").order_by(table.c.created_at)
+        )
         return [_row(room, conn, Order(row)) for row in conn.execute(query).all()]
 
     return room.db.read(read)

@@ -23,6 +23,7 @@ from halle_protocol.money import Money
 from halle_protocol.terms import OrderDocument, Terms
 
 KEY_CHARS = 32
+SHORTEST_PREFIX = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Order:
 
     @property
     def role(self) -> Role:
-        return "merchant" if self.row.role == "merchant" else "buyer"
+        found: Role = self.row.role
+        return found
 
     @property
     def order_id(self) -> bytes:
@@ -50,6 +52,11 @@ class Order:
     @property
     def buyer(self) -> bytes:
         return bytes(self.row.buyer)
+
+    @property
+    def me(self) -> bytes:
+        """Our address in this order."""
+        return bytes(self.row.arbiter) if self.role == "arbiter" else getattr(self, self.role)
 
     @property
     def other(self) -> bytes:
@@ -120,7 +127,7 @@ class Order:
 
 
 def find(conn: Connection, key: str) -> Order:
-    """Return an order by its key or its order id.
+    """Return an order by its key, its order id, or the first letters of its key when they name one only.
 
     Raises: Refused order-unknown.
     """
@@ -129,6 +136,9 @@ def find(conn: Connection, key: str) -> Order:
     if len(wanted) == 64 and _is_hex(wanted):
         where = or_(where, trade_order.c.order_id == bytes.fromhex(wanted))
     row = conn.execute(select(trade_order).where(where)).first()
+    if row is None and len(wanted) >= SHORTEST_PREFIX and _is_hex(wanted + "0" * (len(wanted) % 2)):
+        near = conn.execute(select(trade_order).where(trade_order.c.order_key.startswith(wanted)).limit(2)).all()
+        row = near[0] if len(near) == 1 else None
     if row is None:
         raise Refused(f"There is no order {key[:80]!r}.", code="order-unknown", hint="Look at the list of orders.")
     return Order(row)

@@ -139,7 +139,14 @@ class Buying:
             "addrs": self._own_addrs(),
             "prekey": prekeys[0].to_body(),
             "name": name,
+            **self._other_ways(),
         }
+
+    def _other_ways(self) -> dict[str, Any]:
+        """Return how we are reached while our node is away: the merchant may not know our profile."""
+        profile = self._room.catalog.profile()
+        ways = {"mailboxes": list(profile.mailboxes), "shop_url": profile.shop_url}
+        return {name: value for name, value in ways.items() if value}
 
     def _own_addrs(self) -> list[str]:
         """Return where our node is reached: as told by the network, else as our own profile says."""

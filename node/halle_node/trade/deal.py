@@ -137,7 +137,7 @@ def _line(line: Wanted, priced: PricedLine) -> OrderLine:
 
 def _terms(offer: Offer, choice: Choice, lines: Sequence[Wanted], totals: Totals, encoded: bytes) -> Terms:
     defaults = offer.profile.terms
-    proven = any(line.view.listing.delivery_proof != "none" for line in lines)
+    proofs = {line.view.listing.delivery_proof for line in lines}
     return Terms(
         merchant=offer.merchant,
         buyer=choice.buyer,
@@ -153,8 +153,8 @@ def _terms(offer: Offer, choice: Choice, lines: Sequence[Wanted], totals: Totals
         deliver_within=defaults.deliver_within_s,
         inspect_within=defaults.inspect_within_s,
         arbiter_within=defaults.arbiter_within_s,
-        carrier=ZERO_ADDRESS,
+        carrier=defaults.carrier if "carrier" in proofs else ZERO_ADDRESS,
         delivery_code=choice.delivery_code_hash,
-        proof_required=defaults.proof_required or proven,
+        proof_required=defaults.proof_required or proofs != {"none"},
         order_hash=order_hash(encoded),
     )

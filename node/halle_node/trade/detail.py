@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from halle_node.messages.views import OutgoingMessage, WaitingAt
 from halle_node.trade import book
 from halle_node.trade.balances import balance_of, token_of
 from halle_node.trade.book import Order
 from halle_node.trade.certificates import certificates
+from halle_node.trade.extras import case_bundles, deliverables, parcel_history, return_view
 from halle_node.trade.folding import state_of
 from halle_node.trade.legal import possible_moves
 from halle_node.trade.lines import lines_of, rate_name
@@ -44,6 +46,7 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
     head = summary(room, conn, order, state)
     currency = head.total.currency
     quote = quote_view(room, order, state, head.total)
+    waiting = _waiting(room, order)
     return OrderDetail(
         summary=head,
         lines=lines_of(room, order),
@@ -67,16 +70,30 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         next_actions=_actions(room, conn, order, state),
         transactions=transactions(room, conn, order),
         settlements=_settlements(state),
+        unsent=state.unsent if state.status == Status.ACCEPTED else {},
+        checkpoints=parcel_history(conn, order, state),
+        deliverables=deliverables(state),
+        returning=return_view(state),
+        bundles=case_bundles(conn, order, state),
         problem=order.row.problem or _refusal(room, order),
-        waiting=_waiting(room, order),
+        waiting=len(waiting),
+        waiting_at=_waiting_at(waiting),
     )
 
 
-def _waiting(room: Room, order: Order) -> int:
+def _waiting(room: Room, order: Order) -> list[OutgoingMessage]:
     if order.thread is None:
-        return 0
+        return []
     # A message that has not been tried yet says nothing of the other side.
-    return sum(each.state == "queued" and each.attempts > 0 for each in room.messages.outgoing(order.thread))
+    return [each for each in room.messages.outgoing(order.thread) if each.state == "queued" and each.attempts > 0]
+
+
+def _waiting_at(waiting: list[OutgoingMessage]) -> tuple[WaitingAt, ...]:
+    """Return each mailbox once, with the time since when something waits there."""
+    first: dict[str, WaitingAt] = {}
+    for place in sorted((one for each in waiting for one in each.waiting_at), key=lambda one: one.since):
+        first.setdefault(place.mailbox, place)
+    return tuple(first.values())
 
 
 def _refusal(room: Room, order: Order) -> str:
@@ -143,6 +160,8 @@ def _shipments(state: OrderState) -> tuple[ShipmentView, ...]:
             url=message.body.get("url") or "",
             at=message.issued,
             commitment=message.body["commitment"].hex(),
+            pieces={line["sku"]: line["quantity"] for line in message.body.get("lines", ())},
+            replaces=bool(message.body.get("replaces")),
         )
         for message in state.shipments
     )
@@ -171,6 +190,7 @@ def _chat(room: Room, conn: Connection, order: Order) -> tuple[ChatLine, ...]:
             by="merchant" if message.sender == order.merchant else "buyer",
             text=str(message.body.get("text", "")),
             delivered=message.sender != room.me or message.id.hex() in delivered,
+            message_id=message.id.hex(),
         )
         for message in said
     )

@@ -17,7 +17,7 @@ CLOSED_WORDS = frozenset({"closed", "declined", "cancelled"})
 
 def chain_facts(conn: Connection, subject: bytes, contract: str = "Escrow") -> list[ChainFact]:
     """Return the events of a contract about one order or certificate, oldest first."""
-    return [_fact(event) for event in events_about(conn, subject) if event.contract == contract]
+    return [fact_of(event) for event in events_about(conn, subject) if event.contract == contract]
 
 
 def facts(conn: Connection, order: Order) -> list[Fact]:
@@ -60,7 +60,8 @@ def refresh(conn: Connection, key: str, now: int, *, is_news: bool = True) -> Or
     return state
 
 
-def _fact(event: ChainEvent) -> ChainFact:
+def fact_of(event: ChainEvent) -> ChainFact:
+    """Return a stored event as the fold takes it."""
     return ChainFact(
         name=event.name,
         args=event.args,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from halle_node.db.schema.messages import message_outbox
 from halle_node.messages.route import Destination, Route
 from halle_node.trade import book
 from halle_node.trade.book import Order
@@ -61,6 +62,13 @@ def post(room: Room, conn: Connection, key: str, message: Message, to: Destinati
     room.messages.send(conn, message, to.prekey, to.route)
 
 
+def is_queued(conn: Connection, message: Message) -> bool:
+    """Say whether a message of ours is in the outbox, on its way or answered."""
+    table = message_outbox
+    where = (table.c.recipient == message.to, table.c.message_id == message.id)
+    return conn.execute(select(table.c.id).where(*where)).first() is not None
+
+
 def destination_of(room: Room, order: Order) -> Destination:
     """Return where the other side of an order is reached."""
     if order.role == "buyer":
@@ -73,7 +81,8 @@ def destination_of(room: Room, order: Order) -> Destination:
             hint="Their node sends it again.",
         )
     reply = request.reply
-    return Destination(Route(reply.peer_id, tuple(reply.addrs)), reply.prekey.key)
+    route = Route(reply.peer_id, tuple(reply.addrs), reply.shop_url or "", tuple(reply.mailboxes))
+    return Destination(route, reply.prekey.key)
 
 
 def store_destination(room: Room, store: bytes) -> Destination:
@@ -91,7 +100,8 @@ def store_destination(room: Room, store: bytes) -> Destination:
     profile = view.profile
     prekey = choose_prekey(profile.sealing_keys(), room.clock())
     peer_id, addrs = profile.peer_id or view.peer_id, profile.addrs or view.addrs
-    return Destination(Route(peer_id, tuple(addrs)), prekey)
+    route = Route(peer_id, tuple(addrs), profile.shop_url or "", tuple(profile.mailboxes))
+    return Destination(route, prekey)
 
 
 def newest_destination(room: Room, recipient: bytes) -> Destination | None:

@@ -43,7 +43,7 @@ def _name_in(shipping: Shipping | None, rate_id: str, language: str) -> str:
 
 
 def _line(room: Room, order: Order, line: OrderLine, currency: str, place: int) -> LineView:
-    listing = _listing(room, line)
+    listing = listing_of_line(room, line)
     variants = [each for each in listing.variants if each.sku == line.sku] if listing else []
     variant = variants[0] if variants else None
     position = (variant.image or 0) if variant else 0
@@ -64,7 +64,7 @@ def _line(room: Room, order: Order, line: OrderLine, currency: str, place: int) 
     )
 
 
-def _listing(room: Room, line: OrderLine) -> Listing | None:
+def listing_of_line(room: Room, line: OrderLine) -> Listing | None:
     """Return exactly the listing that was sold, if its block is here."""
     try:
         body = parse_body(decode_document(room.blocks.get(line.listing)))

@@ -30,8 +30,7 @@ def orders(room: Room, role: str, view: str, query: str, limit: int, offset: int
     Raises: Refused view-unknown.
     """
     wanted = select(table).order_by(table.c.updated_at.desc(), table.c.order_key)
-    if role:
-        wanted = wanted.where(table.c.role == role)
+    wanted = wanted.where(table.c.role == role if role else table.c.role != "arbiter")
     wanted = _search(_view(wanted, view.replace("_", "-").lower()), query.strip())
     wanted = wanted.limit(min(limit, MAX_ROWS)).offset(max(offset, 0))
     return room.db.read(lambda conn: [summary(room, conn, Order(row)) for row in conn.execute(wanted).all()])

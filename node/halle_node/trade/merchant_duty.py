@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from halle_node.trade import book, chainwork, goods, letters
+from halle_node.trade import book, chainwork, digital, goods, letters, rules
 from halle_node.trade.book import Order
 from halle_node.trade.folding import state_of
 from halle_node.trade.quoting import check_offer, quote
@@ -17,7 +17,14 @@ from halle_protocol.errors import ProtocolError, Refused
 from halle_protocol.order import OrderState, Status
 
 # What may be different in a minute; the request is kept and tried again.
-PASSING = frozenset({"keys-locked", "store-unknown", "terms-unknown", "order-message-missing", "outbox-full"})
+PASSING = rules.CODES | {
+    "keys-locked",
+    "store-unknown",
+    "terms-unknown",
+    "order-message-missing",
+    "outbox-full",
+    "licences-sold-out",
+}
 
 
 def consider(room: Room, conn: Connection, key: str) -> None:
@@ -65,9 +72,11 @@ def _react(room: Room, conn: Connection, order: Order, state: OrderState) -> Non
         late = state.deadline is not None and room.chain_time() > state.deadline
         wanted = room.rules.accept_offers_by_itself and state.cancel is None and state.decline is None
         if wanted and not late and not chainwork.gave_up(conn, order, "accept"):
+            _ask_rules(room, conn, order)
             take_on(room, conn, order)
     elif state.status != Status.CLOSED:
         goods.take(conn, order.key, order.document.lines)
+        digital.deliver(room, conn, order, state)
     elif state.shipped_at is None and state.delivered_at is None:
         goods.release(conn, order.key, order.document.lines)
 
@@ -78,5 +87,15 @@ def _react_to_request(room: Room, conn: Connection, order: Order, state: OrderSt
             goods.release(conn, order.key, order.document.lines)
         return
     if state.cancel is None and room.rules.quote_by_itself:
+        _ask_rules(room, conn, order)
         quote(room, conn, order)
         book.set_problem(conn, order.key, "")
+
+
+def _ask_rules(room: Room, conn: Connection, order: Order) -> None:
+    """Pass when the owner lets the node take this on alone.
+
+    Raises: Refused rule-….
+    """
+    currency = room.catalog.profile().currency
+    rules.require_accepted(rules.read(conn), order.known_document(), currency, room.clock())

@@ -11,15 +11,18 @@ from sqlalchemy import Connection, func, select
 
 from halle_node.db.schema.trade import trade_order
 from halle_node.messages.inbox import Early
-from halle_node.trade import book, letters
+from halle_node.trade import arbiting, book, carrying, digital, letters
 from halle_node.trade.book import Order
+from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh, state_of
-from halle_node.trade.merchant_duty import consider
 from halle_node.trade.quoting import check_quote
 from halle_node.trade.room import Room
+from halle_node.trade.warranties import take_claim
 from halle_protocol.errors import HalleError, Refused
 from halle_protocol.grant import authorise
 from halle_protocol.messages import (
+    CheckpointNote,
+    DeliverableRequest,
     Message,
     OrderQuote,
     OrderRequest,
@@ -47,6 +50,10 @@ class Receiving:
         messages = self._room.messages
         messages.register("", self.on_message)
         messages.register("order/request", self.on_request)
+        messages.register("case/", lambda conn, message: arbiting.take_message(self._room, conn, message))
+        messages.register("parcel/handover", lambda conn, message: carrying.take_handover(self._room, conn, message))
+        messages.register("parcel/checkpoint", self.on_checkpoint)
+        messages.register("claim/", self.on_claim)
         messages.on_refusal(self.on_refusal)
         messages.use_directory(lambda recipient: letters.newest_destination(self._room, recipient))
 
@@ -90,7 +97,33 @@ class Receiving:
         elif isinstance(body, SettlementPropose):
             self._check_proposal(conn, order, message, body)
         book.add_message(conn, order.key, message)
+        if isinstance(body, DeliverableRequest) and order.role == "merchant":
+            digital.send_again(self._room, conn, order, state_of(conn, order))
         consider(self._room, conn, order.key)
+        refresh(conn, order.key, self._room.clock())
+
+    def on_claim(self, conn: Connection, message: Message) -> None:
+        """Take in words about a certificate: in the order it belongs to, else beside it."""
+        order = book.by_thread(conn, message.thread)
+        if order is not None:
+            self.on_message(conn, message)
+        else:
+            take_claim(self._room, conn, message)
+
+    def on_checkpoint(self, conn: Connection, message: Message) -> None:
+        """Pass the words of an order's carrier on to its buyer.
+
+        Raises: Refused not-a-party, order-unknown.
+        """
+        body = parse_message(message)
+        order = book.by_order_id(conn, body.order_id) if isinstance(body, CheckpointNote) and body.order_id else None
+        if order is None or order.role != "merchant" or order.terms is None:
+            raise Refused("No order of ours has this parcel.", code="order-unknown")
+        if message.sender != order.terms.carrier:
+            raise Refused("The sender does not carry this order.", code="not-a-party")
+        if len(book.messages(conn, order.key)) >= MAX_MESSAGES:
+            raise Refused("This conversation is full.", code="conversation-full")
+        letters.send(self._room, conn, order, "checkpoint", dict(message.body))
         refresh(conn, order.key, self._room.clock())
 
     def on_refusal(self, conn: Connection, message: Message, error: HalleError) -> None:

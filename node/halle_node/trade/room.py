@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from halle_node.db import Database
-from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Index, KeyRing, Messages
+from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Fetch, Index, KeyRing, Messages
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Room:
     blocks: Blocks
     whereabouts: Callable[[], Sequence[str]] = tuple
     announce: Callable[[Any], Awaitable[None]] | None = None
+    fetch: Fetch | None = None
     rules: Rules = Rules()
     chain_clock: ChainClock = field(default_factory=lambda: ChainClock())
 

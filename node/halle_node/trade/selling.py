@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from hashlib import sha256
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from halle_node.trade import book, chainwork, letters
-from halle_node.trade.folding import refresh, state_of
+from halle_node.trade.book import Order
+from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
 from halle_node.trade.merchant_duty import decline_request, take_on
+from halle_node.trade.parcels import commitment_of, read_pieces
 from halle_node.trade.quoting import quote
 from halle_node.trade.room import Room
-from halle_protocol import dagcbor
 from halle_protocol.errors import Refused
-from halle_protocol.keys import keccak256
+from halle_protocol.keys import ZERO_ADDRESS, keccak256
+from halle_protocol.messages import thread_of
 from halle_protocol.order import Status
+from halle_protocol.terms import shipment_id
 
 SALT_BYTES = 32
 
@@ -63,10 +66,15 @@ class Selling:
 
         await self._room.db.write(change)
 
-    async def ship(self, order_key: str, carrier: str, tracking: str, url: str, anyway: bool) -> None:
-        """Commit to the shipment on chain, and send its details sealed."""
+    async def ship(
+        self, order_key: str, carrier: str, tracking: str, url: str, lines: str, complete: bool, anyway: bool
+    ) -> None:
+        """Announce a parcel; the one that completes the order (or with `complete`) goes on the chain too.
+
+        `lines` names the pieces as `SKU:2, SKU`; empty is all that was not sent yet.
+        """
         now = await self._room.ask_chain_time()
-        body = shipment_body(carrier, tracking, url, secrets.token_bytes(SALT_BYTES))
+        details = parcel_details(carrier, tracking, url)
 
         def change(conn: Connection) -> None:
             room = self._room
@@ -80,8 +88,12 @@ class Selling:
                     hint="Wait until it is safe, or ship anyway if you trust this buyer.",
                 )
             chainwork.refuse_twice(conn, order, "ship")
-            signer = chainwork.merchant_signer(room, conn)
-            chainwork.call(room, conn, order, "ship", body["commitment"], signer=signer)
+            pieces = read_pieces(lines, state.unsent) or state.unsent
+            body = shipment_body(details, pieces)
+            if complete or pieces == state.unsent:
+                signer = chainwork.merchant_signer(room, conn)
+                chainwork.call(room, conn, order, "ship", body["commitment"], signer=signer)
+                hand_to_carrier(room, conn, order, body)
             letters.send(room, conn, order, "shipment", body)
             refresh(conn, order.key, room.clock())
 
@@ -115,23 +127,46 @@ class Selling:
         def change(conn: Connection) -> None:
             room = self._room
             order = book.find(conn, order_key)
-            require(conn, order, "prove_delivery", now)
-            state = state_of(conn, order)
-            if not state.shipments:
-                raise Refused("No shipment is known here.", code="shipment-unknown", hint="Wait for its message.")
-            commitment = state.shipments[-1].body["commitment"]
+            state = require(conn, order, "prove_delivery", now)
+            chainwork.refuse_twice(conn, order, "deliverByCarrier")
             signer = chainwork.errand_signer(room, conn, order)
-            chainwork.call(room, conn, order, "deliverByCarrier", commitment, signer=signer)
+            chainwork.call(room, conn, order, "deliverByCarrier", state.shipment_hash, signer=signer)
 
         await self._room.db.write(change)
 
 
-def shipment_body(carrier: str, tracking: str, url: str, salt: bytes) -> dict[str, Any]:
-    """Return the shipment message; its commitment hides the details behind 32 random bytes."""
-    details: dict[str, Any] = {"carrier": carrier, "tracking": tracking, "salt": salt}
-    if url:
-        details["url"] = url
-    return {**details, "commitment": sha256(dagcbor.encode(details)).digest()}
+def parcel_details(carrier: str, tracking: str, url: str) -> dict[str, Any]:
+    """Return what a parcel's commitment hides, behind 32 random bytes."""
+    details: dict[str, Any] = {"carrier": carrier, "tracking": tracking, "salt": secrets.token_bytes(SALT_BYTES)}
+    return details | ({"url": url} if url else {})
+
+
+def shipment_body(details: dict[str, Any], pieces: Mapping[str, int]) -> dict[str, Any]:
+    """Return the shipment message."""
+    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in pieces.items()]
+    return {**details, "lines": lines, "commitment": commitment_of(details)}
+
+
+def hand_to_carrier(room: Room, conn: Connection, order: Order, body: Mapping[str, Any]) -> None:
+    """Tell the carrier whose word counts what to attest and where it goes.
+
+    Raises: Refused store-unknown while nobody knows how to reach the carrier.
+    """
+    carrier = order.known_terms().carrier
+    if carrier in (ZERO_ADDRESS, room.me):
+        return
+    request, where = order.request, letters.store_destination(room, carrier)
+    shipment = shipment_id(order.order_id, body["commitment"])
+    handover = {
+        "shipment_id": shipment,
+        "order_id": order.order_id,
+        "tracking": body["tracking"],
+        "address": request.address if request else None,
+        "pieces": sum(line["quantity"] for line in body["lines"]),
+    }
+    thread = thread_of(room.me, carrier, shipment)
+    message = letters.compose(room, carrier, thread, "parcel/handover", handover)
+    letters.post(room, conn, order.key, message, where)
 
 
 def read_code(code: str) -> bytes:

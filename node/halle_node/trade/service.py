@@ -10,25 +10,33 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from halle_node.db import Database
-from halle_node.trade import balances, book, listing, todo
+from halle_node.trade import balances, book, certificates, extras, listing, rules, todo
 from halle_node.trade.background import Background
+from halle_node.trade.carrying import Carrying
 from halle_node.trade.cart import Cart
 from halle_node.trade.detail import order_detail
+from halle_node.trade.digital import Digital
+from halle_node.trade.keeping import kept_by_orders
 from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
-from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Index, KeyRing, Messages
+from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Fetch, Index, KeyRing, Messages
 from halle_node.trade.receiving import Receiving
 from halle_node.trade.room import Room, Rules
+from halle_node.trade.rules import AcceptRules
+from halle_node.trade.services import Services
 from halle_node.trade.views import (
     Balance,
     BalanceRow,
     CartView,
+    CertificateCard,
     CheckoutForm,
     OrderDetail,
     OrderSummary,
     Todo,
 )
+from halle_node.trade.warranties import read_id
 from halle_node.trade.watching import Watching
+from halle_protocol.cid import CID
 
 
 class TradeService:
@@ -48,12 +56,30 @@ class TradeService:
         blocks: Blocks,
         whereabouts: Callable[[], Sequence[str]] = tuple,
         announce: Callable[[Any], Awaitable[None]] | None = None,
+        fetch: Fetch | None = None,
         rules: Rules | None = None,
     ) -> None:
-        """Join the rooms. `whereabouts` gives our peer addresses, `announce` tells the network of a publish."""
+        """Join the rooms.
+
+        `whereabouts` gives our peer addresses, `announce` tells the network of a publish, `fetch` brings blocks.
+        """
         room = Room(
-            config, db, keys, catalog, index, messages, chain, clock, blocks, whereabouts, announce, rules or Rules()
+            config=config,
+            db=db,
+            keys=keys,
+            catalog=catalog,
+            index=index,
+            messages=messages,
+            chain=chain,
+            clock=clock,
+            blocks=blocks,
+            whereabouts=whereabouts,
+            announce=announce,
+            fetch=fetch,
+            rules=rules or Rules(),
         )
+        self.services = Services(room)
+        self.carrying = Carrying(room)
         self._room = room
         self._cart = Cart(room)
         self._moves = Moves(room)
@@ -133,9 +159,11 @@ class TradeService:
         """Return an offer nobody accepted in time to its buyer."""
         await self._moves.settling.lapse(order_key)
 
-    async def dispute(self, order_key: str, text: str = "") -> None:
-        """Ask the arbiter; `text` is hashed on chain and sent to the other side."""
-        await self._moves.settling.dispute(order_key, text)
+    async def dispute(
+        self, order_key: str, text: str = "", photos: Sequence[bytes] = (), chat: Sequence[str] = ("all",)
+    ) -> None:
+        """Ask the arbiter: the chain gets the evidence's hash, they get the evidence, the other side the words."""
+        await self._moves.disputing.dispute(order_key, text, photos, chat)
 
     async def review(self, order_key: str, rating: int, text: str, handle: str = "", language: str = "") -> None:
         """Publish a review of a finished order in our own catalog.
@@ -158,7 +186,7 @@ class TradeService:
 
     async def open_warranty_claim(self, order_key: str, amount: int | None = None, text: str = "") -> None:
         """Claim on the order's certificate; `amount` None claims the whole cover. Units: token's smallest unit."""
-        await self._moves.warranties.open_claim(order_key, amount, text)
+        await self._moves.warranties.open_claim(order_key, amount, text, ())
 
     # --- merchant ---------------------------------------------------------------------------------------------
 
@@ -171,13 +199,21 @@ class TradeService:
         await self._moves.selling.decline(order_key, reason)
 
     async def ship(
-        self, order_key: str, carrier: str = "", tracking: str = "", url: str = "", *, anyway: bool = False
+        self,
+        order_key: str,
+        carrier: str = "",
+        tracking: str = "",
+        url: str = "",
+        *,
+        lines: str = "",
+        complete: bool = False,
+        anyway: bool = False,
     ) -> None:
-        """Commit to the shipment on chain and tell the buyer; `anyway` does so before the payment is safe.
+        """Announce a parcel, the last one on chain too; `anyway` does so before the payment is safe.
 
         Raises: Refused payment-not-safe.
         """
-        await self._moves.selling.ship(order_key, carrier, tracking, url, anyway)
+        await self._moves.selling.ship(order_key, carrier, tracking, url, lines, complete, anyway)
 
     async def deliver_with_code(self, order_key: str, code: str) -> None:
         """Prove the hand-over with the buyer's code.
@@ -220,6 +256,41 @@ class TradeService:
         """
         await self._operator.register()
 
+    def accept_rules(self) -> AcceptRules:
+        """Return what the node may accept alone."""
+        return self._room.db.read(rules.read)
+
+    async def set_accept_rules(self, wanted: AcceptRules) -> None:
+        """Keep what the node may accept alone.
+
+        Raises: Refused rules-invalid.
+        """
+        await self._room.db.write(lambda conn: rules.write(conn, wanted, self._room.clock()))
+
+    @property
+    def digital(self) -> Digital:
+        """The shelf of digital goods."""
+        return self._moves.digital
+
+    async def withdraw_bond(self, token: bytes, amount: int | None = None) -> int:
+        """Take back bond that backs nothing; None takes all of it. Units: token's smallest unit."""
+        return await self._moves.warranties.withdraw_bond(token, amount)
+
+    def certificates(self, role: str = "") -> list[CertificateCard]:
+        """Return the warranty certificates we hold or back."""
+        return certificates.cards(self._room, role)
+
+    def certificate(self, name: str) -> CertificateCard:
+        """Return one certificate by its name.
+
+        Raises: Refused certificate-unknown.
+        """
+        return certificates.card(self._room, read_id(name))
+
+    async def file(self, order_key: str, file_id: str) -> tuple[str, str, bytes]:
+        """Return name, MIME type and bytes of a file that came with an order."""
+        return await extras.open_file(self._room, order_key, file_id)
+
     # --- both -------------------------------------------------------------------------------------------------
 
     async def act(self, order_key: str, action: str, **form: Any) -> None:
@@ -234,7 +305,7 @@ class TradeService:
     ) -> list[OrderSummary]:
         """Return orders, newest change first.
 
-        Views: all, open, to-pack, to-answer, unpaid, returns, disputes, closed.
+        Views: all, open, to-pack, to-answer, unpaid, returns, disputes, closed. Role arbiter lists our cases.
         """
         return listing.orders(self._room, role, view, query, limit, offset)
 
@@ -248,6 +319,10 @@ class TradeService:
     def todo(self) -> Todo:
         """Return what waits for the shopkeeper."""
         return todo.todo(self._room)
+
+    def kept(self) -> set[CID]:
+        """Return what open orders refer to and a clean-up must leave."""
+        return self._room.db.read(kept_by_orders)
 
     def balance(self, order_key: str) -> Balance:
         """Return where one order's money is."""

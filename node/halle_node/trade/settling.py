@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from sqlalchemy import Connection
 
 from halle_node.trade import book, chainwork, letters
@@ -50,22 +48,6 @@ class Settling:
     async def close_by_default(self, order_key: str) -> None:
         """End a dispute nobody ruled."""
         await self._plain(order_key, "close_by_default", "closeByDefault")
-
-    async def dispute(self, order_key: str, text: str) -> None:
-        """Stop the clock; the other side gets the evidence, the chain its hash."""
-        now = await self._room.ask_chain_time()
-        digest = sha256(text.encode()).digest()
-
-        def change(conn: Connection) -> None:
-            order = book.find(conn, order_key)
-            require(conn, order, "dispute", now)
-            chainwork.refuse_twice(conn, order, "dispute")
-            self._call(conn, order, "dispute", digest)
-            if order.thread is not None:
-                letters.send(self._room, conn, order, "dispute/evidence", {"text": text, "digest": digest})
-            refresh(conn, order.key, self._room.clock())
-
-        await self._room.db.write(change)
 
     async def propose(self, order_key: str, buyer_share: int, note: str) -> None:
         """Sign a split of what is held and send it."""

@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 from halle_node.trade import book
 from halle_node.trade.balances import token_of
 from halle_node.trade.book import Order
+from halle_node.trade.certificate_facts import certificate_events, certificate_ids
 from halle_node.trade.folding import chain_facts
+from halle_node.trade.parcels import STATUSES
 from halle_node.trade.room import Room
 from halle_node.trade.views import Param, TimelineEntry, TransactionView
-from halle_node.trade.warranties import certificate_events, certificate_ids
 from halle_protocol.errors import HalleError
 from halle_protocol.keys import to_checksum
 from halle_protocol.messages import Message
@@ -32,6 +33,21 @@ MESSAGE_KEYS = {
     "warranty/issued": "warranty",
     "claim/open": "claim-asked",
     "claim/accept": "claim-accepted",
+    "claim/offer": "repair-offered",
+    "claim/contest": "claim-contested",
+    "return/request": "return-requested",
+    "return/approve": "return-approved",
+    "return/decline": "return-declined",
+    "return/cancel": "return-cancelled",
+    "return/sent": "return-sent",
+    "return/received": "return-received",
+    "deliverable": "deliverable",
+    "deliverable/request": "deliverable-asked",
+    "checkpoint": "checkpoint",
+    "parcel/handover": "handed-to-carrier",
+    "case/evidence": "case-evidence",
+    "case/question": "case-question",
+    "case/ruling": "case-ruling",
     "chat": "chat",
 }
 EVENT_KEYS = {
@@ -43,8 +59,16 @@ EVENT_KEYS = {
     "Disputed": "disputed",
     "Escalated": "escalated",
 }
-WARRANTY_KEYS = {"Registered": "warranty-registered", "ClaimOpened": "claimed", "ClaimPaid": "claim-paid"}
-SHOWN_FIELDS = ("reason", "carrier", "tracking", "buyer_share", "text", "note")
+WARRANTY_KEYS = {
+    "Registered": "warranty-registered",
+    "ClaimOpened": "claimed",
+    "ClaimPaid": "claim-paid",
+    "OfferAccepted": "repair-accepted",
+    "OfferLapsed": "repair-lapsed",
+    "ClaimRuled": "claim-ruled",
+    "Expired": "warranty-ended",
+}
+SHOWN_FIELDS = ("reason", "carrier", "tracking", "buyer_share", "text", "note", "name", "place")
 
 
 def timeline(room: Room, conn: Connection, order: Order, state: OrderState) -> tuple[TimelineEntry, ...]:
@@ -58,6 +82,7 @@ def timeline(room: Room, conn: Connection, order: Order, state: OrderState) -> t
             if event.name in WARRANTY_KEYS
         ]
     entries += _pending(room, conn, order)
+    entries += _at_mailboxes(room, order)
     return tuple(sorted(entries, key=lambda entry: (entry.at, entry.block_number or 0)))
 
 
@@ -87,6 +112,10 @@ def _said(order: Order, message: Message) -> TimelineEntry:
         name: value for name in SHOWN_FIELDS if isinstance(value := message.body.get(name), str | int) and value != ""
     }
     key = MESSAGE_KEYS.get(message.type, message.type.replace("/", "-"))
+    if message.type == "checkpoint":
+        shown["status"] = STATUSES.get(message.body.get("status", 0), "")
+    elif message.type == "shipment" and message.body.get("replaces"):
+        key = "sent-again"
     return TimelineEntry(
         at=message.issued, kind="message", key=f"timeline.{key}", params=shown, by=_side(order, message.sender)
     )
@@ -155,6 +184,25 @@ def _pending(room: Room, conn: Connection, order: Order) -> list[TimelineEntry]:
             )
         )
     return found
+
+
+def _at_mailboxes(room: Room, order: Order) -> list[TimelineEntry]:
+    """Return what of ours waits at a mailbox until the other side collects it."""
+    if order.thread is None:
+        return []
+    return [
+        TimelineEntry(
+            at=place.since,
+            kind="node",
+            key="timeline.left-at-mailbox",
+            params={"mailbox": place.mailbox.rpartition("/")[2][-8:]},
+            by=order.role,
+            finality="pending",
+        )
+        for each in room.messages.outgoing(order.thread)
+        if each.state == "queued"
+        for place in each.waiting_at
+    ]
 
 
 def _side(order: Order, sender: bytes) -> str:

@@ -8,13 +8,16 @@ from halle_node.catalog import stock
 from halle_node.db.schema.trade import trade_certificate
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade.book import Order
+from halle_node.trade.certificate_facts import certificate_ids, certificate_state
 from halle_node.trade.folding import state_of
 from halle_node.trade.listing import summary
 from halle_node.trade.room import Room
 from halle_node.trade.views import LowStock, OrderSummary, Todo
 from halle_protocol.order import OrderState, Status
+from halle_protocol.warranty import ClaimStatus
 
 MAX_ROWS = 500
+ANSWERABLE = (ClaimStatus.CLAIMED, ClaimStatus.CONTESTED)
 MAX_LOW_STOCK = 20
 
 
@@ -35,16 +38,22 @@ def _todo(room: Room, conn: Connection) -> Todo:
     for row in conn.execute(query).all():
         order = Order(row)
         state = state_of(conn, order)
-        for name in _waits_for(room, order, state):
+        for name in _waits_for(room, conn, order, state):
             parts.setdefault(name, []).append(summary(room, conn, order, state))
+    cases = select(table).where(table.c.role == "arbiter", table.c.folded_status.in_(("disputed", "escalated")))
+    open_cases = []
+    for row in conn.execute(cases.order_by(table.c.folded_deadline_at).limit(MAX_ROWS)).all():
+        case = summary(room, conn, Order(row))
+        if "rule" in case.next_actions:
+            open_cases.append(case)
     low = tuple(
         LowStock(each.handle, each.sku, each.handle, each.free)
         for each in stock.low(conn, room.config.low_stock)[:MAX_LOW_STOCK]
     )
-    return Todo(**{name: tuple(found) for name, found in parts.items()}, low_stock=low)
+    return Todo(**{name: tuple(found) for name, found in parts.items()}, low_stock=low, cases=tuple(open_cases))
 
 
-def _waits_for(room: Room, order: Order, state: OrderState) -> list[str]:
+def _waits_for(room: Room, conn: Connection, order: Order, state: OrderState) -> list[str]:
     found = []
     if state.status == Status.OFFERED or (state.status == Status.NONE and state.quote is None):
         found.append("to_answer")
@@ -57,8 +66,15 @@ def _waits_for(room: Room, order: Order, state: OrderState) -> list[str]:
     overdue = state.deadline is not None and state.deadline < room.chain_time()
     if overdue and state.status in (Status.SHIPPED, Status.DELIVERED):
         found.append("to_claim")
-    if state.held and (state.cancel is not None or state.return_ == "closed"):
+    if state.held and (state.cancel is not None or (state.return_ == "closed" and not wants_exchange(state))):
         found.append("refunds_due")
-    if state.open_claims:
+    if state.return_ in ("requested", "open") or state.exchange:
+        found.append("returns")
+    if any(certificate_state(conn, each).status in ANSWERABLE for each in certificate_ids(conn, order, state)):
         found.append("warranty_claims")
     return found
+
+
+def wants_exchange(state: OrderState) -> bool:
+    """Say whether the last return asked for other pieces instead of money."""
+    return state.return_request is not None and bool(state.return_request.body.get("exchange"))

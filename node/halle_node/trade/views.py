@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from halle_node.messages.views import WaitingAt
 from halle_protocol.money import Money
 
-Role = Literal["buyer", "merchant"]
+Role = Literal["buyer", "merchant", "arbiter"]
+Side = Literal["buyer", "merchant"]
 Finality = Literal["", "pending", "seen", "safe", "final", "failed"]
 Param = str | int | bool | None
 
@@ -22,7 +24,7 @@ class Action:
     """One legal move: `act(order_key, name, **form)` makes it."""
 
     name: str
-    by: Role | Literal["anyone", "arbiter"]
+    by: Role | Literal["anyone"]
     until: int | None = None
     channels: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
@@ -160,6 +162,116 @@ class ShipmentView:
     url: str
     at: int
     commitment: str
+    pieces: Mapping[str, int] = field(default_factory=dict)
+    replaces: bool = False
+
+
+@dataclass(frozen=True)
+class CheckpointView:
+    """What the carrier recorded: status word, and the words the merchant passed on."""
+
+    status: str
+    at: int
+    place: str = ""
+    text: str = ""
+    tx_hash: str = ""
+
+
+@dataclass(frozen=True)
+class FileView:
+    """A sealed file of an order; `file(order_key, file_id)` opens it."""
+
+    file_id: str
+    name: str
+    mime: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class DeliverableView:
+    """Something handed over without a parcel. `left`: how often it will be sent again."""
+
+    name: str
+    kind: str
+    sku: str
+    text: str
+    at: int
+    left: int | None
+    file: FileView | None = None
+    appointment_at: int | None = None
+
+
+@dataclass(frozen=True)
+class ReturnView:
+    """Where a return stands, in the words of its two sides."""
+
+    reason: str
+    pieces: Mapping[str, int]
+    exchange: Mapping[str, int]
+    instructions: str = ""
+    tracking: str = ""
+    withdrawal: bool = False
+    photos: tuple[FileView, ...] = ()
+
+
+@dataclass(frozen=True)
+class BundleView:
+    """One side's evidence as an arbiter sees it. `findings`: what was checked → whether it holds."""
+
+    by: Side
+    at: int
+    text: str
+    findings: Mapping[str, bool]
+    photos: tuple[FileView, ...]
+    messages: int
+
+
+@dataclass(frozen=True)
+class ParcelView:
+    """A parcel we carry for a merchant."""
+
+    shipment_id: str
+    merchant: str
+    tracking: str
+    pieces: int
+    note: str
+    address: Address | None
+    received_at: int
+    status: str
+    status_at: int | None
+
+
+@dataclass(frozen=True)
+class DigitalGood:
+    """Something on the shelf of digital goods; `left` counts licence keys not spent yet."""
+
+    good_id: int
+    sku: str
+    kind: str
+    name: str
+    left: int
+    resends: int
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """Somebody who arbitrates, carries or underwrites, with what the chain says of their work.
+
+    `record` counts by word; `median_s` is the time from a dispute to a ruling.
+    """
+
+    address: str
+    name: str
+    role: str
+    about: str
+    terms: str
+    fee_bps: int
+    respond_within_s: int
+    languages: tuple[str, ...]
+    countries: tuple[str, ...]
+    record: Mapping[str, int]
+    median_s: int | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,9 +279,10 @@ class ChatLine:
     """One line of conversation."""
 
     at: int
-    by: Role
+    by: Side
     text: str
     delivered: bool
+    message_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,13 +297,36 @@ class CertificateView:
     status: str
     respond_by: int | None = None
     claim_amount: int | None = None
+    name: str = ""
+    """What `act` takes in the place of an order key."""
+
+
+@dataclass(frozen=True)
+class CertificateCard:
+    """A certificate we hold or back, whoever's order it came from, and what we may do with it."""
+
+    name: str
+    role: str
+    status: str
+    cover_token: int
+    claimed_token: int
+    token_symbol: str
+    token_decimals: int
+    ends_at: int
+    deadline_at: int | None
+    holder: str
+    underwriter: str
+    order_key: str
+    title: str
+    next_actions: tuple[Action, ...]
+    said: tuple[ChatLine, ...] = ()
 
 
 @dataclass(frozen=True)
 class SettlementView:
     """A split one side has signed; `live` until any payout makes it void. Units: token's smallest unit."""
 
-    by: Role
+    by: Side
     buyer_share: int
     merchant_share: int
     live: bool
@@ -295,9 +431,16 @@ class OrderDetail:
     next_actions: tuple[Action, ...]
     transactions: tuple[TransactionView, ...]
     settlements: tuple[SettlementView, ...] = ()
+    unsent: Mapping[str, int] = field(default_factory=dict)
+    checkpoints: tuple[CheckpointView, ...] = ()
+    deliverables: tuple[DeliverableView, ...] = ()
+    returning: ReturnView | None = None
+    bundles: tuple[BundleView, ...] = ()
     problem: str = ""
     waiting: int = 0
     """How many messages of ours the other side's node has not taken yet: more than 0 while it is away."""
+    waiting_at: tuple[WaitingAt, ...] = ()
+    """The mailboxes that keep them meanwhile, first used first."""
 
     @property
     def order_key(self) -> str:
@@ -328,10 +471,12 @@ class Todo:
     to_answer: tuple[OrderSummary, ...] = ()
     to_hand_over: tuple[OrderSummary, ...] = ()
     to_claim: tuple[OrderSummary, ...] = ()
+    returns: tuple[OrderSummary, ...] = ()
     refunds_due: tuple[OrderSummary, ...] = ()
     disputes: tuple[OrderSummary, ...] = ()
     warranty_claims: tuple[OrderSummary, ...] = ()
     low_stock: tuple[LowStock, ...] = ()
+    cases: tuple[OrderSummary, ...] = ()
 
     @property
     def count(self) -> int:
@@ -343,9 +488,11 @@ class Todo:
                 self.to_answer,
                 self.to_hand_over,
                 self.to_claim,
+                self.returns,
                 self.refunds_due,
                 self.disputes,
                 self.warranty_claims,
                 self.low_stock,
+                self.cases,
             )
         )

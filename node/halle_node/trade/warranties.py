@@ -7,29 +7,45 @@ chain rows of one signer go out in their order (approve, deposit, register).
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 import halle_contracts
-from halle_node.chain.watcher_rows import events_about
-from halle_node.db.schema.trade import trade_certificate
-from halle_node.trade import book, chainwork, letters, offer
+from halle_node.db.schema.trade import trade_claim_message
+from halle_node.trade import attachments, book, chainwork, letters, offer
 from halle_node.trade.book import Order
+from halle_node.trade.certificate_facts import certificate_ids, certificate_state, party_of, remember
 from halle_node.trade.folding import refresh, state_of
-from halle_node.trade.legal import require
+from halle_node.trade.legal import certificate_moves, moves_of, require, require_one
 from halle_node.trade.room import Room
 from halle_protocol.documents import WarrantyOffer
 from halle_protocol.errors import HalleError, Refused
-from halle_protocol.keys import keccak256
+from halle_protocol.keys import keccak256, parse_address
+from halle_protocol.messages import Message, parse_message, thread_of
 from halle_protocol.order import OrderState
+from halle_protocol.warranty import CertificateState
 
 DAY_S = 86_400
 DEFAULT_DAYS = 365
 DEFAULT_RESPOND_S = 14 * DAY_S
 FULL_BPS = 10_000
+OFFER_CHARS = 120
+MAX_CLAIM_MESSAGES = 200
+PREFIX = "certificate-"
 TOKEN = "TestToken"  # noqa: S105 the name of an ABI
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A certificate on the table, and the order of ours it belongs to, if any."""
+
+    id: int
+    state: CertificateState
+    order: Order | None
 
 
 class Warranties:
@@ -59,7 +75,7 @@ class Warranties:
             require(conn, order, "issue_warranty", now)
             chainwork.refuse_twice(conn, order, "register-warranty")
             self._enqueue_issue(conn, order, certificate, missing)
-            _remember(conn, certificate_id, order.order_id)
+            remember(conn, certificate_id, order.order_id)
             body = {
                 "certificate_id": certificate_id,
                 "contract": room.chain.contracts.warranty,
@@ -71,74 +87,191 @@ class Warranties:
 
         await room.db.write(change)
 
-    async def open_claim(self, order_key: str, amount: int | None, text: str) -> None:
-        """Claim on the newest certificate; None claims all cover that is left."""
-        room = self._room
-        now = await room.ask_chain_time()
-        order, state = self._look(order_key)
-        certificate_id = _certificate_of(state)
-        found = await room.chain.client.call("Warranty", "certificateOf", certificate_id)
-        left = int(_field(found, "coverLeft", 3))
-        wanted = left if amount is None else amount
-        if not 0 < wanted <= left:
-            raise Refused(
-                f"The certificate still covers {left}.", code="cover-out-of-range", hint="Claim no more than that."
-            )
-        digest = keccak256(text.encode() + secrets.token_bytes(16))
+    async def open_claim(self, ref: str, amount: int | None, text: str, photos: Sequence[bytes]) -> None:
+        """Claim on the certificate; None claims all cover that is left."""
+        cards = await attachments.seal_photos(self._room, photos)
 
-        def change(conn: Connection) -> None:
-            require(conn, order, "open_warranty_claim", now)
-            self._enqueue(conn, order, "openClaim", certificate_id, wanted, digest, signer=room.me)
-            body = {"certificate_id": certificate_id, "amount": wanted, "text": text, "evidence": digest}
-            letters.send(room, conn, order, "claim/open", body)
-            refresh(conn, order.key, room.clock())
+        def body(desk: Desk) -> dict[str, Any]:
+            left = desk.state.cover_left
+            wanted = left if amount is None else amount
+            if not 0 < wanted <= left:
+                raise Refused(
+                    f"The certificate still covers {left}.", code="cover-out-of-range", hint="Claim no more than that."
+                )
+            digest = keccak256(text.encode() + secrets.token_bytes(16))
+            return {"amount": wanted, "text": text, "evidence": digest, "photos": cards}
 
-        await room.db.write(change)
+        await self._act(
+            ref, "open_warranty_claim", "openClaim", "claim/open", body, lambda said: (said["amount"], said["evidence"])
+        )
 
-    async def accept_claim(self, order_key: str) -> None:
+    async def accept_claim(self, ref: str) -> None:
         """Pay the open claim from the bond."""
+        await self._act(ref, "accept_warranty_claim", "acceptClaim", "claim/accept", lambda _: {})
+
+    async def offer_repair(self, ref: str, text: str) -> None:
+        """Offer to repair or replace instead of paying."""
+
+        def body(desk: Desk) -> dict[str, Any]:
+            return {"note": text, "offer": text[:OFFER_CHARS]}
+
+        await self._act(
+            ref, "offer_repair", "offer", "claim/offer", body, lambda said: (keccak256(said["note"].encode()),)
+        )
+
+    async def accept_repair(self, ref: str) -> None:
+        """Take the repair or replacement that was offered."""
+        await self._act(ref, "accept_repair", "acceptOffer", "claim/accept", lambda _: {})
+
+    async def contest_claim(self, ref: str, text: str) -> None:
+        """Ask the arbiter about the claim, or about the offer made instead of paying it."""
+        await self._act(
+            ref,
+            "contest_warranty_claim",
+            "contest",
+            "claim/contest",
+            lambda _: {"note": text},
+            lambda said: (keccak256(said["note"].encode()),),
+        )
+
+    async def rule_claim(self, ref: str, amount: int, text: str) -> None:
+        """Rule a contested claim; the reasons go to both sides."""
+
+        def body(desk: Desk) -> dict[str, Any]:
+            if not 0 <= amount <= desk.state.claimed:
+                raise Refused(f"{desk.state.claimed} is claimed.", code="cover-out-of-range")
+            return {"order_id": desk.state.order_id, "amount": amount, "text": text}
+
+        await self._act(ref, "rule_warranty_claim", "ruleClaim", "case/ruling", body, lambda said: (said["amount"],))
+
+    async def pay_unanswered(self, ref: str) -> None:
+        """Pay out a claim nobody answered in time."""
+        await self._act(ref, "collect_warranty_claim", "payUnanswered")
+
+    async def lapse_offer(self, ref: str) -> None:
+        """End an offer that its holder left unanswered."""
+        await self._act(ref, "lapse_repair_offer", "lapseOffer")
+
+    async def expire(self, ref: str) -> None:
+        """Free the bond of a certificate whose term is over."""
+        await self._act(ref, "expire_warranty", "expire")
+
+    async def surrender(self, ref: str) -> None:
+        """Give the certificate up."""
+        await self._act(ref, "surrender_warranty", "surrender")
+
+    async def transfer(self, ref: str, to: str) -> None:
+        """Hand the certificate to whoever bought the thing.
+
+        Raises: LocalProtocolError bad-address.
+        """
+        new = parse_address(to.strip())
+        await self._act(
+            ref, "transfer_warranty", "transferFrom", arguments=lambda _: (new,), first=lambda desk: (self._room.me,)
+        )
+
+    async def withdraw_bond(self, token: bytes, amount: int | None) -> int:
+        """Take back bond that backs nothing; None takes all of it. Return how much.
+
+        Raises: Refused bond-too-small, keys-locked.
+        """
+        room = self._room
+        _ = room.keys.store_private
+        found = await room.chain.client.call("Warranty", "bondOf", room.me, token)
+        free = int(_field(found, "bond", 0)) - int(_field(found, "reserved", 1))
+        wanted = free if amount is None else amount
+        if not 0 < wanted <= free:
+            raise Refused(f"{free} of the bond is free.", code="bond-too-small", hint="The rest backs certificates.")
+        data = halle_contracts.encode_call("Warranty", "withdrawBond", token, wanted)
+        to = room.chain.contracts.warranty
+        await room.db.write(
+            lambda conn: room.chain.outbox.enqueue(
+                conn, signer=room.me, to=to, data=data, purpose="withdraw-bond", ref=room.me.rjust(32, b"\0")
+            )
+        )
+        return wanted
+
+    def moves(self, conn: Connection, certificate_id: int, now: int) -> list[tuple[str, int | None]]:
+        """Return (move, until): what we may do with a certificate."""
+        state = certificate_state(conn, certificate_id)
+        return moves_of(conn, state, party_of(state, self._room.me), now)
+
+    async def _act(
+        self,
+        ref: str,
+        move: str,
+        function: str,
+        kind: str = "",
+        body: Callable[[Desk], dict[str, Any]] | None = None,
+        arguments: Callable[[dict[str, Any]], tuple[object, ...]] | None = None,
+        first: Callable[[Desk], tuple[object, ...]] | None = None,
+    ) -> None:
+        """Make one move: the transaction, and what the other side is told of it."""
         room = self._room
         now = await room.ask_chain_time()
-        order, _ = self._look(order_key)
+        _ = room.keys.store_private
 
         def change(conn: Connection) -> None:
-            state = require(conn, order, "accept_warranty_claim", now)
-            certificate_id = state.open_claims[-1]
-            self._enqueue(conn, order, "acceptClaim", certificate_id, signer=room.me)
-            letters.send(room, conn, order, "claim/accept", {"certificate_id": certificate_id})
-            refresh(conn, order.key, room.clock())
+            desk = self._desk(conn, ref, move, now)
+            said = body(desk) if body else {}
+            given = (*(first(desk) if first else ()), *(arguments(said) if arguments and first else ()))
+            args = (*given, desk.id) if first else (desk.id, *(arguments(said) if arguments else ()))
+            self._enqueue(conn, desk, function, args, move)
+            if kind:
+                self._tell(conn, desk, kind, {"certificate_id": desk.id, **said})
+            if desk.order is not None:
+                refresh(conn, desk.order.key, room.clock())
 
         await room.db.write(change)
 
-    async def contest_claim(self, order_key: str, text: str) -> None:
-        """Ask the arbiter about the open claim."""
+    def _desk(self, conn: Connection, ref: str, move: str, now: int) -> Desk:
+        """Return the certificate a move is about: by its own name, or the one of the order that allows the move.
+
+        Raises: Refused certificate-unknown, action-not-now.
+        """
+        if ref.startswith(PREFIX):
+            certificate_id = read_id(ref)
+            state = certificate_state(conn, certificate_id)
+            require_one(move, [name for name, _ in self.moves(conn, certificate_id, now)])
+            return Desk(certificate_id, state, self._own_order(conn, state))
+        order = book.find(conn, ref)
+        require(conn, order, move, now)
+        for certificate_id in reversed(certificate_ids(conn, order, state_of(conn, order))):
+            if any(each.name == move for each in certificate_moves(conn, order, certificate_id, now)):
+                return Desk(certificate_id, certificate_state(conn, certificate_id), order)
+        raise Refused("This order has no warranty certificate.", code="certificate-unknown")
+
+    def _own_order(self, conn: Connection, state: CertificateState) -> Order | None:
+        """Return the order of a certificate when both of its sides are still those of the certificate."""
+        order = book.by_order_id(conn, state.order_id)
+        if order is None or order.thread is None:
+            return None
+        return order if {order.buyer, order.merchant} == {state.holder, state.underwriter} else None
+
+    def _enqueue(self, conn: Connection, desk: Desk, function: str, args: tuple[object, ...], move: str) -> None:
         room = self._room
-        now = await room.ask_chain_time()
-        order, _ = self._look(order_key)
+        data = halle_contracts.encode_call("Warranty", function, *args)
+        to, ref = room.chain.contracts.warranty, desk.id.to_bytes(32, "big")
+        row = room.chain.outbox.enqueue(conn, signer=room.me, to=to, data=data, purpose=move, ref=ref)
+        if desk.order is not None:
+            book.add_transaction(conn, desk.order.key, row, move, room.clock())
 
-        def change(conn: Connection) -> None:
-            state = require(conn, order, "accept_warranty_claim", now)
-            certificate_id = state.open_claims[-1]
-            digest = keccak256(text.encode())
-            self._enqueue(conn, order, "contest", certificate_id, digest, signer=room.me)
-            letters.send(room, conn, order, "chat", {"text": text})
-            refresh(conn, order.key, room.clock())
-
-        await room.db.write(change)
-
-    async def pay_unanswered(self, order_key: str) -> None:
-        """Pay out a claim nobody answered in time; anyone may."""
-        order, state = self._look(order_key)
-        certificate_id = _certificate_of(state)
-
-        def change(conn: Connection) -> None:
-            self._enqueue(conn, order, "payUnanswered", certificate_id, signer=self._room.me)
-
-        await self._room.db.write(change)
-
-    def _look(self, order_key: str) -> tuple[Order, OrderState]:
-        order = self._room.db.read(lambda conn: book.find(conn, order_key))
-        return order, self._room.db.read(lambda conn: state_of(conn, order))
+    def _tell(self, conn: Connection, desk: Desk, kind: str, body: dict[str, Any]) -> None:
+        """Tell the other side; whoever cannot be reached sees the chain's own event."""
+        room, order = self._room, desk.order
+        if order is not None and order.role != "arbiter":
+            letters.send(room, conn, order, kind, body)
+            return
+        sides = (desk.state.holder, desk.state.underwriter)
+        for side in (each for each in sides if each != room.me):
+            reference = desk.state.order_id if kind.startswith("case/") else desk.id.to_bytes(32, "big")
+            message = letters.compose(room, side, thread_of(room.me, side, reference), kind, body)
+            add_claim_message(conn, desk.id, message)
+            try:
+                where = letters.store_destination(room, side)
+            except HalleError:
+                continue
+            room.messages.send(conn, message, where.prekey, where.route)
 
     def _certificate(
         self, order: Order, state: OrderState, now: int, days: int | None, cover: int | None
@@ -200,39 +333,54 @@ class Warranties:
         if missing:
             approval = halle_contracts.encode_call(TOKEN, "approve", warranty, missing)
             chainwork.enqueue(room, conn, order, token, approval, room.me, "approve-bond")
-            self._enqueue(conn, order, "deposit", token, missing, signer=room.me)
+            deposit = halle_contracts.encode_call("Warranty", "deposit", token, missing)
+            chainwork.enqueue(room, conn, order, warranty, deposit, room.me, "deposit")
         data = halle_contracts.encode_call("Warranty", "register", certificate)
         chainwork.enqueue(room, conn, order, warranty, data, room.me, "register-warranty")
 
-    def _enqueue(self, conn: Connection, order: Order, function: str, *args: object, signer: bytes) -> None:
-        data = halle_contracts.encode_call("Warranty", function, *args)
-        warranty = self._room.chain.contracts.warranty
-        chainwork.enqueue(self._room, conn, order, warranty, data, signer, function)
+
+def read_id(ref: str) -> int:
+    """Return the certificate a name such as `certificate-1f…` means.
+
+    Raises: Refused certificate-unknown.
+    """
+    try:
+        return int(ref.removeprefix(PREFIX).removeprefix("0x"), 16)
+    except ValueError:
+        raise Refused(f"There is no certificate {ref[:80]!r}.", code="certificate-unknown") from None
 
 
-def certificate_ids(conn: Connection, order: Order, state: OrderState) -> list[int]:
-    """Return the certificates of an order, from messages and from what we registered."""
-    table = trade_certificate
-    known = conn.execute(select(table.c.certificate_id).where(table.c.order_id == order.order_id)).scalars()
-    own = [int.from_bytes(each, "big") for each in known]
-    return list(dict.fromkeys([*state.certificates, *own]))
+def add_claim_message(conn: Connection, certificate_id: int, message: Message) -> None:
+    """Keep what was said about a certificate outside an order of ours."""
+    row = {
+        "certificate_id": certificate_id.to_bytes(32, "big"),
+        "sender": message.sender,
+        "message_id": message.id,
+        "content": message.encode(),
+    }
+    conn.execute(insert(trade_claim_message).values(row).on_conflict_do_nothing())
 
 
-def certificate_events(conn: Connection, certificate_id: int) -> list[Any]:
-    """Return the chain's events about a certificate."""
-    subject = certificate_id.to_bytes(32, "big")
-    return [event for event in events_about(conn, subject) if event.contract == "Warranty"]
+def claim_messages(conn: Connection, certificate_id: int) -> list[Message]:
+    """Return what was said about a certificate outside an order of ours, in the order it came."""
+    table = trade_claim_message
+    query = select(table.c.content).where(table.c.certificate_id == certificate_id.to_bytes(32, "big"))
+    return [Message.decode(data) for data in conn.execute(query.order_by(table.c.id)).scalars()]
 
 
-def _remember(conn: Connection, certificate_id: int, order_id: bytes) -> None:
-    row = {"certificate_id": certificate_id.to_bytes(32, "big"), "order_id": order_id}
-    conn.execute(insert(trade_certificate).values(row).on_conflict_do_nothing())
+def take_claim(room: Room, conn: Connection, message: Message) -> None:
+    """Take in what a holder or an underwriter says of a certificate that no order of ours is about.
 
-
-def _certificate_of(state: OrderState) -> int:
-    if not state.certificates:
-        raise Refused("This order has no warranty certificate.", code="certificate-unknown")
-    return state.certificates[-1]
+    Raises: Refused not-a-party.
+    """
+    certificate_id = int(parse_message(message).certificate_id)  # type: ignore[union-attr]
+    state = certificate_state(conn, certificate_id)
+    sides = {state.holder, state.underwriter}
+    if message.sender not in sides or room.me not in sides:
+        raise Refused("The sender has nothing to do with this certificate.", code="not-a-party")
+    if len(claim_messages(conn, certificate_id)) >= MAX_CLAIM_MESSAGES:
+        raise Refused("This conversation is full.", code="conversation-full")
+    add_claim_message(conn, certificate_id, message)
 
 
 def _field(answer: Any, name: str, place: int) -> Any:

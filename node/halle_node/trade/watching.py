@@ -12,14 +12,19 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from halle_node.chain.records import ChainEvent
-from halle_node.trade import book
+from halle_node.trade import arbiting, book
 from halle_node.trade.book import KEY_CHARS
+from halle_node.trade.certificate_facts import certificate_state
+from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh
-from halle_node.trade.merchant_duty import consider
 from halle_node.trade.room import Room
 from halle_protocol.errors import HalleError
+from halle_protocol.warranty import TRANSITIONS
 
 log = logging.getLogger(__name__)
+
+
+CERTIFICATE_NEWS = frozenset({event for _, event, _ in TRANSITIONS})
 
 
 class Watching:
@@ -41,7 +46,11 @@ class Watching:
             if event.contract == "Escrow" and event.name != "OperatorSet":
                 if event.name == "Funded":
                     self._on_funded(conn, event)
+                elif event.name == "Disputed":
+                    arbiting.note_dispute(conn, event)
                 touched[event.subject] = None
+            elif event.contract == "Warranty" and event.name in CERTIFICATE_NEWS:
+                touched[certificate_state(conn, int.from_bytes(event.subject, "big")).order_id] = None
         for order_id in touched:
             order = book.by_order_id(conn, order_id)
             if order is not None:

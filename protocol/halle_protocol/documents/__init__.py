@@ -24,7 +24,7 @@ from halle_protocol.documents.listing import (
     WarrantyOffer,
 )
 from halle_protocol.documents.pages import Collection, Policy, Post, Review, Tombstone, WarrantyTerms
-from halle_protocol.documents.profile import EscrowDefaults, PaymentOption, Profile, PublishedPrekey
+from halle_protocol.documents.profile import EscrowDefaults, PaymentOption, Profile, PublishedPrekey, Service
 from halle_protocol.documents.shape import LocalText, Model, Price
 from halle_protocol.documents.shipping import Rate, Shipping, Zone
 from halle_protocol.documents.signed import (
@@ -117,6 +117,7 @@ __all__ = [
     "ReturnTerms",
     "Review",
     "Safety",
+    "Service",
     "Shipping",
     "SignedDocument",
     "Tax",

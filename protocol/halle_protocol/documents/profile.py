@@ -82,7 +82,22 @@ class EscrowDefaults(Model):
     deliver_within_s: Seconds = 21 * 86400
     inspect_within_s: Seconds = 3 * 86400
     arbiter_within_s: Seconds = 14 * 86400
+    carrier: Address = ZERO_ADDRESS
     proof_required: Flag = False
+
+
+class Service(Model):
+    """A role this address takes on for others: arbiter, carrier or underwriter; what it asks and how fast it answers.
+
+    The binding text is the policy `service-<role>`. Units: fee_bps in 1/10,000 of what is in dispute (arbiter) or
+    covered (underwriter); respond_within_s in seconds.
+    """
+
+    about: LongText | None = None
+    fee_bps: Bps = 0
+    respond_within_s: Seconds = 7 * 86400
+    languages: Annotated[tuple[Locale, ...], Field(max_length=40)] = ()
+    countries: Annotated[tuple[Country, ...], Field(max_length=250)] = ()
 
 
 class Profile(Model):
@@ -109,6 +124,7 @@ class Profile(Model):
     terms: EscrowDefaults = EscrowDefaults()
     policies: Annotated[dict[Word, Link], Field(max_length=20)] = Field(default_factory=dict)
     shipping: Link | None = None
+    services: Annotated[dict[Word, Service], Field(max_length=8)] = Field(default_factory=dict)
 
     def sealing_keys(self) -> list[Prekey]:
         """Return the prekeys this version can seal to."""

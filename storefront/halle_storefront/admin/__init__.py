@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import home, imports, network, orders, products, settings
+from . import home, imports, network, orders, products, roles, settings
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -29,7 +29,19 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(f"{base}/orders", orders.listing),
         web.get(base + "/orders/{key}", orders.order),
         web.post(base + "/orders/{key}/act/{action}", orders.act),
+        web.get(base + "/orders/{key}/file/{file}", orders.file),
+        web.get(f"{base}/roles", roles.overview),
+        web.post(base + "/roles/{role}", roles.offer),
+        web.post(base + "/roles/parcels/{shipment}", roles.attest),
+        web.get(base + "/roles/cases/{key}", roles.case),
+        web.post(base + "/roles/cases/{key}/act/{action}", roles.act_on_case),
+        web.get(base + "/roles/cases/{key}/file/{file}", roles.case_file),
+        web.post(base + "/roles/certificates/{name}/act/{action}", roles.act_on_certificate),
+        web.post(base + "/products/{handle}/digital", products.add_digital),
+        web.post(base + "/products/{handle}/digital/{id}/remove", products.remove_digital),
         web.get(f"{base}/network", network.overview),
+        web.get(f"{base}/network/kept", network.kept),
+        web.post(f"{base}/network/clean-up", network.clean_up),
         web.post(f"{base}/network/connect", network.connect),
         web.post(f"{base}/network/sync", network.sync),
         web.post(f"{base}/network/rules", network.add_rule),
@@ -37,5 +49,8 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(f"{base}/settings", settings.show),
         web.post(f"{base}/settings/profile", settings.save_profile),
         web.post(f"{base}/settings/shipping", settings.save_shipping),
+        web.post(f"{base}/settings/mailboxes", settings.save_mailboxes),
         web.post(f"{base}/settings/policies", settings.save_policies),
+        web.post(f"{base}/settings/parties", settings.save_parties),
+        web.post(f"{base}/settings/rules", settings.save_rules),
     ]

@@ -17,6 +17,8 @@ from ..forms import read_form, see_other
 from ..i18n import N_, language_of, show_time, translations
 from ..local_pages import admin_page, here
 from ..node_access import ServedNode, node_of
+from ..pages import size
+from ..words import KEPT
 
 
 async def overview(request: web.Request) -> web.Response:
@@ -32,9 +34,14 @@ async def overview(request: web.Request) -> web.Response:
         addrs=network.addrs,
         peers=network.peers(),
         reach=await reach(node),
+        synced=network.stats().syncs_by_peer,
         head=node.catalog.current_head(),
         stores=node.index.stores(),
-        pins=sorted(node.blocks.pins().items()),
+        mailboxes=node.messages.mailboxes(),
+        outgoing=node.messages.outgoing_counts(),
+        kept=node.mailbox.use(),
+        keeps_mail_of=node.config.mailbox_for,
+        disk=node.blocks.stats(),
         figures=figures(node, lang),
         rules=node.access.listing(),
         undo=undo_of(request),
@@ -61,6 +68,8 @@ def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:
     traffic, storage = node.network.stats(), node.blocks.stats()
     return [
         (traffic.peers, say(N_("peers connected"))),
+        (size(traffic.wire_in), say(N_("received, now %(rate)s/s")) % {"rate": size(int(traffic.rate_in))}),
+        (size(traffic.wire_out), say(N_("sent, now %(rate)s/s")) % {"rate": size(int(traffic.rate_out))}),
         (traffic.heads_in, say(N_("announcements heard"))),
         (traffic.syncs, say(N_("catch-ups"))),
         (storage.blocks, say(N_("blocks kept"))),
@@ -76,15 +85,6 @@ async def reach(node: ServedNode) -> Finding | None:
         return None
 
 
-def size(count: int) -> str:
-    value, units = float(count), ("B", "kB", "MB", "GB")
-    for unit in units:
-        if value < 1000 or unit == units[-1]:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return ""
-
-
 async def chain_facts(node: ServedNode, lang: str) -> tuple[list[tuple[str, Any]], str]:
     """What the chain says of itself, or why it says nothing."""
     say = translations(lang).gettext
@@ -98,6 +98,24 @@ async def chain_facts(node: ServedNode, lang: str) -> tuple[list[tuple[str, Any]
         (say(N_("Its time")), show_time(found.time, lang)),
         (say(N_("Escrow contract")), found.escrow),
     ], ""
+
+
+async def kept(request: web.Request) -> web.Response:
+    """What is kept and why, and what a clean-up would free."""
+    node = node_of(request)
+    return admin_page(
+        request,
+        "admin/kept.html",
+        pins=await node.pins(),
+        reasons=KEPT,
+        disk=node.blocks.stats(),
+        sweep=await node.clean_up(apply=False),
+    )
+
+
+async def clean_up(request: web.Request) -> web.Response:
+    await node_of(request).clean_up(apply=True)
+    return see_other(here(request, "/admin/network/kept?done=cleaned"))
 
 
 async def connect(request: web.Request) -> web.Response:

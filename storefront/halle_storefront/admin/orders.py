@@ -7,13 +7,15 @@ from aiohttp import web
 from ..forms import read_form, see_other
 from ..i18n import N_
 from ..local_pages import admin_page, here
-from ..moves import read_move
+from ..moves import decimals_of, read_move
 from ..node_access import node_of
+from ..order_files import file_of
 
 VIEWS = (
     ("to-pack", N_("To pack")),
     ("to-answer", N_("To answer")),
     ("unpaid", N_("Unpaid")),
+    ("returns", N_("Returns")),
     ("disputes", N_("Disputes")),
     ("all", N_("All")),
 )
@@ -27,6 +29,7 @@ async def listing(request: web.Request) -> web.Response:
     q = request.query.get("q", "").strip()[:200]
     todo = trade.todo()
     counts = {"to-pack": len(todo.to_pack), "to-answer": len(todo.to_answer), "disputes": len(todo.disputes)}
+    counts["returns"] = len(todo.returns)
     return admin_page(
         request,
         "admin/orders.html",
@@ -48,5 +51,10 @@ async def act(request: web.Request) -> web.Response:
     trade = node_of(request).trade
     key, action = request.match_info["key"], request.match_info["action"]
     form = await read_form(request)
-    await trade.act(key, action, **read_move(action, form, trade.order(key)))
+    await trade.act(key, action, **read_move(action, form, decimals_of(trade.order(key))))
     return see_other(here(request, f"/admin/orders/{key}?done=done"))
+
+
+async def file(request: web.Request) -> web.Response:
+    """A file that came with an order; never shown as a page of ours."""
+    return await file_of(request)

@@ -12,7 +12,7 @@ from halle_protocol.errors import HalleError
 
 from .. import words
 from ..failures import Problem, describe
-from ..forms import read_form, see_other
+from ..forms import read_form, see_other, whole_number
 from ..i18n import language_of, translations
 from ..local_pages import PAGE_SIZE, admin_page, here, page_number, paging
 from ..node_access import ServedNode, node_of
@@ -86,6 +86,7 @@ def _form_page(
         tracked=first.tracked if first else True,
         oversell=first.oversell if first else False,
         kinds=[(kind, say(words.KINDS[kind])) for kind in KINDS],
+        digital=node_of(request).trade.digital.shelf(detail.handle) if detail else [],
         proofs=[(proof, say(words.PROOFS[proof])) for proof in PROOFS],
     )
 
@@ -124,6 +125,26 @@ async def add_photos(request: web.Request) -> web.Response:
     for file in form.files_of("photo"):
         await catalog.add_photo(handle, file.filename, file.file.read(), form.text("alt"))
     return see_other(here(request, f"/admin/products/{handle}?done=photo-added#photos"))
+
+
+async def add_digital(request: web.Request) -> web.Response:
+    """Put licence keys, a file or a text on the shelf that buyers are served from."""
+    handle, form = request.match_info["handle"], await read_form(request)
+    shelf, again = node_of(request).trade.digital, form.whole("again", 3)
+    sku = form.text("sku")
+    if form.text("licences"):
+        await shelf.add_licences(handle, sku, form.text("licences").splitlines(), again)
+    for file in form.files_of("file"):
+        await shelf.add_file(handle, sku, file.filename, file.content_type, file.file.read(), again)
+    if form.text("text"):
+        await shelf.add_text(handle, sku, form.text("name"), form.text("text"), again)
+    return see_other(here(request, f"/admin/products/{handle}?done=saved#digital"))
+
+
+async def remove_digital(request: web.Request) -> web.Response:
+    handle = request.match_info["handle"]
+    await node_of(request).trade.digital.remove(whole_number(request.match_info["id"]))
+    return see_other(here(request, f"/admin/products/{handle}?done=saved#digital"))
 
 
 async def remove_photo(request: web.Request) -> web.Response:

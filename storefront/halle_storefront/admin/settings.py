@@ -9,6 +9,7 @@ from aiohttp import web
 
 from halle_node.catalog.product import handle_of
 from halle_node.catalog.profile import RateForm, ShippingForm, ZoneForm
+from halle_node.trade.rules import AcceptRules
 from halle_protocol.errors import HalleError, Refused
 
 from ..failures import Problem, describe
@@ -18,6 +19,15 @@ from ..local_pages import admin_page, here
 from ..node_access import node_of
 from ..words import POLICIES
 
+WEEK = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
 POLICY_KINDS = ("terms", "returns", "privacy", "legal")
 EMPTY_RATES = 2
 
@@ -48,6 +58,11 @@ def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
         wrong=wrong,
         profile=profile,
         rates=rate_rows(catalog.shipping(), profile.language) + [RateRow()] * EMPTY_RATES,
+        mailbox_states=node_of(request).messages.mailboxes(),
+        arbiters=node_of(request).trade.services.offers("arbiter"),
+        carriers=node_of(request).trade.services.offers("carrier"),
+        rules=node_of(request).trade.accept_rules(),
+        week=WEEK,
         policy_kinds=[(kind, POLICIES[kind]) for kind in POLICY_KINDS],
     )
 
@@ -137,6 +152,18 @@ def _rate(row: RateRow, currency: str, language: str, known: set[str]) -> RateFo
     )
 
 
+async def save_mailboxes(request: web.Request) -> web.Response:
+    """Name the mailboxes and publish the card at once: whoever writes to the shop must know."""
+    node, form = node_of(request), await read_form(request)
+    try:
+        await node.catalog.save_mailboxes(form.text("mailboxes").split())
+    except HalleError as error:
+        return _page(request, describe(error, language_of(request)))
+    await node.catalog.publish(products=False)
+    node.messages.visit_mailboxes()
+    return see_other(here(request, "/admin/settings?done=saved#mailboxes"))
+
+
 async def save_policies(request: web.Request) -> web.Response:
     catalog, form = node_of(request).catalog, await read_form(request)
     profile = catalog.profile()
@@ -149,3 +176,37 @@ async def save_policies(request: web.Request) -> web.Response:
             policies.pop(kind, None)
     await catalog.save_profile(replace(profile, policies=policies))
     return see_other(here(request, "/admin/settings?done=saved#policies"))
+
+
+async def save_parties(request: web.Request) -> web.Response:
+    """Name who decides and who carries in future orders, and publish it."""
+    node, form = node_of(request), await read_form(request)
+    named = {name: form.text(f"{name}_other") or form.text(name) for name in ("arbiter", "backup", "carrier")}
+    try:
+        await node.trade.services.choose(**named)
+    except HalleError as error:
+        return _page(request, describe(error, language_of(request)))
+    return see_other(here(request, "/admin/settings?done=published#parties"))
+
+
+async def save_rules(request: web.Request) -> web.Response:
+    """Keep what the node may accept alone."""
+    node, form = node_of(request), await read_form(request)
+    currency = node.catalog.profile().currency
+    try:
+        limit = form.text("max_total")
+        codes = form.text("countries").replace(",", " ").upper().split()
+        await node.trade.set_accept_rules(
+            AcceptRules(
+                enabled=form.ticked("enabled"),
+                max_total_minor=money(limit, currency).amount_minor if limit else None,
+                countries=tuple(codes),
+                days=tuple(sorted({whole_number(day) for day in form.texts("days")})),
+                opens=form.text("opens"),
+                closes=form.text("closes"),
+                time_zone=form.text("time_zone"),
+            )
+        )
+    except HalleError as error:
+        return _page(request, describe(error, language_of(request)))
+    return see_other(here(request, "/admin/settings?done=saved#rules"))

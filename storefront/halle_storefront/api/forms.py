@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from aiohttp import web
 
 from halle_node.catalog.product import ProductForm, VariantForm, WarrantyForm
 from halle_node.config import Config
 from halle_node.trade.views import Address, CheckoutForm
 from halle_protocol.errors import Refused
 from halle_protocol.money import Money, parse_decimal
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object of a request; no body is an empty one. Raises: Refused "body-malformed"."""
+    text = await request.text()
+    try:
+        value = json.loads(text) if text else {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Refused("The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json.")
+    return value
+
+
+def names(form: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return a list of texts. Raises: Refused "form-invalid"."""
+    value = form.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise refuse(name, "is not a list of texts")
+    return tuple(value)
 
 
 def refuse(name: str, why: str) -> Refused:

@@ -12,12 +12,13 @@ from typing import Any
 
 from aiohttp import web
 
+from halle_node.process_use import process_use
 from halle_node.reachability import judge
 from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
 
 from ..node_access import ServedNode, node_of
-from . import forms
+from . import forms, roles
 from .wire import to_json
 
 Call = Callable[[ServedNode, web.Request], Awaitable[Any]]
@@ -39,18 +40,6 @@ def _answering(call: Call) -> Callable[[web.Request], Awaitable[web.Response]]:
         )
 
     return handler
-
-
-async def body_of(request: web.Request) -> dict[str, Any]:
-    """Return the JSON object of a request; no body is an empty one. Raises: Refused "body-malformed"."""
-    text = await request.text()
-    try:
-        value = json.loads(text) if text else {}
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Refused("The body is not a JSON object.", code="body-malformed", hint="Send {…} as application/json.")
-    return value
 
 
 # --- the node itself
@@ -76,6 +65,14 @@ async def verify_blocks(node: ServedNode, _: web.Request) -> Any:
     return await node.verify_blocks()
 
 
+async def pins(node: ServedNode, _: web.Request) -> Any:
+    return {"pins": await node.pins(), "disk": node.blocks.stats()}
+
+
+async def clean_up(node: ServedNode, request: web.Request) -> Any:
+    return await node.clean_up(apply=(await forms.body_of(request)).get("apply") is True)
+
+
 async def network(node: ServedNode, _: web.Request) -> Any:
     return {
         "peer_id": node.network.peer_id,
@@ -84,6 +81,7 @@ async def network(node: ServedNode, _: web.Request) -> Any:
         "stats": node.network.stats(),
         "syncs": [{"store": store, **to_json(one)} for store, one in node.index.progress().items()],
         "kubo": node.kubo.status(),
+        "process": process_use(),
     }
 
 
@@ -92,7 +90,7 @@ async def reachability(node: ServedNode, _: web.Request) -> Any:
 
 
 async def connect(node: ServedNode, request: web.Request) -> Any:
-    await node.network.connect(str((await body_of(request)).get("addr", "")))
+    await node.network.connect(str((await forms.body_of(request)).get("addr", "")))
     return {"peers": node.network.peers()}
 
 
@@ -101,13 +99,51 @@ async def access_rules(node: ServedNode, request: web.Request) -> Any:
 
 
 async def add_access_rule(node: ServedNode, request: web.Request) -> Any:
-    form = await body_of(request)
+    form = await forms.body_of(request)
     allows = request.match_info["list"] == "allow"
     return await node.access.add(str(form.get("subject", "")), allows=allows, note=str(form.get("note", "")))
 
 
 async def remove_access_rule(node: ServedNode, request: web.Request) -> Any:
     return await node.access.remove(request.query.get("subject", ""), allows=request.match_info["list"] == "allow")
+
+
+# --- mail while somebody is away
+
+
+async def mailboxes(node: ServedNode, _: web.Request) -> Any:
+    return {
+        "keeps_mail_of": node.config.mailbox_for,
+        "ours": node.messages.mailboxes(),
+        "outgoing": node.messages.outgoing_counts(),
+        "kept": node.mailbox.use(),
+    }
+
+
+async def add_mailbox(node: ServedNode, request: web.Request) -> Any:
+    addr = forms.text(await forms.body_of(request), "addr")
+    await node.catalog.save_mailboxes([*node.catalog.profile().mailboxes, addr])
+    return await _mailboxes_changed(node, request)
+
+
+async def remove_mailbox(node: ServedNode, request: web.Request) -> Any:
+    addr, named = forms.text(await forms.body_of(request), "addr"), node.catalog.profile().mailboxes
+    left = [mailbox for mailbox in named if mailbox != addr]
+    if len(left) == len(named):
+        raise Refused(f"{addr} is none of our mailboxes.", code="mailbox-unknown", hint="See: halle mailbox status")
+    await node.catalog.save_mailboxes(left)
+    return await _mailboxes_changed(node, request)
+
+
+async def _mailboxes_changed(node: ServedNode, request: web.Request) -> Any:
+    """Whoever writes to us must know at once."""
+    await node.catalog.publish(products=False)
+    node.messages.visit_mailboxes()
+    return await mailboxes(node, request)
+
+
+async def collect_mail(node: ServedNode, _: web.Request) -> Any:
+    return {"collected": await node.messages.collect(), "ours": node.messages.mailboxes()}
 
 
 # --- what the store sells
@@ -123,7 +159,7 @@ async def show_product(node: ServedNode, request: web.Request) -> Any:
 
 
 async def add_product(node: ServedNode, request: web.Request) -> Any:
-    form = forms.product(await body_of(request), node.config)
+    form = forms.product(await forms.body_of(request), node.config)
     return {"handle": await node.catalog.save_product(form)}
 
 
@@ -133,7 +169,7 @@ async def add_photo(node: ServedNode, request: web.Request) -> Any:
 
 
 async def set_stock(node: ServedNode, request: web.Request) -> Any:
-    handle, form = request.match_info["handle"], await body_of(request)
+    handle, form = request.match_info["handle"], await forms.body_of(request)
     sku = str(form.get("sku") or "") or node.catalog.product(handle).form.variants[0].sku
     await node.catalog.set_stock(handle, sku, forms.whole(form, "on_hand"))
     return node.catalog.product(handle).stock
@@ -150,11 +186,11 @@ async def restore_product(node: ServedNode, request: web.Request) -> Any:
 
 
 async def publish(node: ServedNode, request: web.Request) -> Any:
-    return await node.catalog.publish(replace=(await body_of(request)).get("replace") is True)
+    return await node.catalog.publish(replace=(await forms.body_of(request)).get("replace") is True)
 
 
 async def export_site(node: ServedNode, request: web.Request) -> Any:
-    form = await body_of(request)
+    form = await forms.body_of(request)
     return await node.catalog.export_site(Path(str(form.get("folder", ""))), str(form.get("url") or ""))
 
 
@@ -215,7 +251,7 @@ async def cart(node: ServedNode, _: web.Request) -> Any:
 
 
 async def add_to_cart(node: ServedNode, request: web.Request) -> Any:
-    form = await body_of(request)
+    form = await forms.body_of(request)
     return await node.trade.cart_add(
         str(form.get("store", "")),
         str(form.get("handle", "")),
@@ -229,7 +265,7 @@ async def clear_cart(node: ServedNode, _: web.Request) -> Any:
 
 
 async def checkout(node: ServedNode, request: web.Request) -> Any:
-    return {"order_key": await node.trade.request_quote(forms.checkout(await body_of(request)))}
+    return {"order_key": await node.trade.request_quote(forms.checkout(await forms.body_of(request)))}
 
 
 async def list_orders(node: ServedNode, request: web.Request) -> Any:
@@ -243,7 +279,7 @@ async def show_order(node: ServedNode, request: web.Request) -> Any:
 
 async def act(node: ServedNode, request: web.Request) -> Any:
     key = request.match_info["key"]
-    await node.trade.act(key, request.match_info["action"], **await body_of(request))
+    await node.trade.act(key, request.match_info["action"], **await forms.body_of(request))
     return node.trade.order(key)
 
 
@@ -270,19 +306,25 @@ async def get_test_money(node: ServedNode, _: web.Request) -> Any:
 
 
 async def advance_clock(node: ServedNode, request: web.Request) -> Any:
-    return {"time": await node.chain.dev_advance(forms.whole(await body_of(request), "seconds"))}
+    return {"time": await node.chain.dev_advance(forms.whole(await forms.body_of(request), "seconds"))}
 
 
 ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/node", show_node),
     ("GET", "/doctor", doctor),
     ("GET", "/blocks/verify", verify_blocks),
+    ("GET", "/pins", pins),
+    ("POST", "/blocks/clean-up", clean_up),
     ("GET", "/network", network),
     ("GET", "/reachability", reachability),
     ("POST", "/peers", connect),
     ("GET", "/access/{list:block|allow}", access_rules),
     ("POST", "/access/{list:block|allow}", add_access_rule),
     ("DELETE", "/access/{list:block|allow}", remove_access_rule),
+    ("GET", "/mailboxes", mailboxes),
+    ("POST", "/mailboxes", add_mailbox),
+    ("POST", "/mailboxes/remove", remove_mailbox),
+    ("POST", "/mailboxes/collect", collect_mail),
     ("GET", "/products", list_products),
     ("POST", "/products", add_product),
     ("GET", "/products/{handle}", show_product),
@@ -310,4 +352,20 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/wallet", wallet),
     ("POST", "/wallet/test-money", get_test_money),
     ("POST", "/chain/advance", advance_clock),
+    ("GET", "/orders/{key}/files/{file}", roles.order_file),
+    ("GET", "/cases", roles.list_cases),
+    ("GET", "/services/{role}", roles.list_services),
+    ("POST", "/services/{role}", roles.offer_service),
+    ("DELETE", "/services/{role}", roles.withdraw_service),
+    ("POST", "/parties", roles.choose_parties),
+    ("GET", "/accept-rules", roles.show_accept_rules),
+    ("POST", "/accept-rules", roles.set_accept_rules),
+    ("GET", "/parcels", roles.list_parcels),
+    ("POST", "/parcels/{shipment}", roles.attest),
+    ("GET", "/certificates", roles.list_certificates),
+    ("POST", "/certificates/{name}/{action}", roles.act_on_certificate),
+    ("POST", "/bond/withdraw", roles.withdraw_bond),
+    ("GET", "/products/{handle}/digital", roles.list_digital),
+    ("POST", "/products/{handle}/digital", roles.add_digital),
+    ("DELETE", r"/products/{handle}/digital/{id:\d{1,9}}", roles.remove_digital),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ..node_access import NODE
 from . import images, naming, routing, trustless
 from .answers import answering, preflight
 from .budget import VISITORS, Visitors
@@ -39,4 +40,4 @@ def public_routes() -> list[web.AbstractRouteDef]:
 
 def set_up(app: web.Application) -> None:
     """Give the app the budgets of its visitors."""
-    app[VISITORS] = Visitors()
+    app[VISITORS] = Visitors(upload=app[NODE].network.upload)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from halle_node.p2p.metering import UploadBudget
+
 REQUESTS_PER_MINUTE = 6_000
 BYTES_PER_MINUTE = 3 * 1024**3
 BURST_S = 10
@@ -37,12 +39,14 @@ class _Account:
 class Visit:
     """One answer under way."""
 
-    def __init__(self, account: _Account | None, stall_s: float) -> None:
+    def __init__(self, account: _Account | None, stall_s: float, upload: UploadBudget) -> None:
         self._account = account
+        self._upload = upload
         self.stall_s = stall_s
 
     def spend(self, size: int) -> None:
         """Note bytes sent. Overspending is paid with the next requests, not with a cut."""
+        self._upload.spend(size)
         if self._account is not None:
             self._account.bytes -= size
 
@@ -50,7 +54,9 @@ class Visit:
 class Visitors:
     """The accounts of all visitors. Lives on one event loop. Units: `clock` in seconds, monotonic."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, upload: UploadBudget | None = None) -> None:
+        """With an `upload` budget, the gateway shares it with the node's peers."""
+        self._upload = upload or UploadBudget(0)
         self._clock = clock
         self.stall_s = STALL_S
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
@@ -66,14 +72,15 @@ class Visitors:
         """Yield the visit, None when this visitor or all together are over budget."""
         name = visitor_of(request)
         account = None if name is None else self._account(name)
-        if self._streams >= STREAMS_IN_ALL or (account is not None and not _admit(account)):
+        full = self._streams >= STREAMS_IN_ALL or self._upload.spent
+        if full or (account is not None and not _admit(account)):
             yield None
             return
         self._streams += 1
         if account is not None:
             account.streams += 1
         try:
-            yield Visit(account, self.stall_s)
+            yield Visit(account, self.stall_s, self._upload)
         finally:
             self._streams -= 1
             if account is not None:

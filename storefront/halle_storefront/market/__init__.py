@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import cart, orders, search, wallet
+from . import cart, certificates, orders, search, wallet
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -24,6 +24,9 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(f"{base}/orders", orders.listing),
         web.get(base + "/orders/{key}", orders.order),
         web.post(base + "/orders/{key}/act/{action}", orders.act),
+        web.get(base + "/orders/{key}/file/{file}", orders.file),
+        web.get(f"{base}/certificates", certificates.listing),
+        web.post(base + "/certificates/{name}/act/{action}", certificates.act),
         web.get(f"{base}/wallet", wallet.show),
         web.post(f"{base}/wallet/test-money", wallet.test_money),
     ]

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from ..forms import read_form, see_other
 from ..local_pages import here, market_page
-from ..moves import read_move
+from ..moves import decimals_of, read_move
 from ..node_access import node_of
+from ..order_files import file_of
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -23,6 +24,11 @@ async def act(request: web.Request) -> web.Response:
     trade = node_of(request).trade
     key, action = request.match_info["key"], request.match_info["action"]
     form = await read_form(request)
-    values = read_move(action, form, trade.order(key))
+    values = read_move(action, form, decimals_of(trade.order(key)))
     await trade.act(key, action, **values)
     return see_other(here(request, f"/market/orders/{key}?done=done"))
+
+
+async def file(request: web.Request) -> web.Response:
+    """A file that came with an order; never shown as a page of ours."""
+    return await file_of(request)

@@ -35,6 +35,14 @@ async def test_only_what_a_root_reaches_is_offered(blocks: BlockStore) -> None:
     assert not await offer.has(cid_of(RAW, b"never seen"))
 
 
+async def test_block_that_is_linked_and_not_here_is_not_offered(blocks: BlockStore) -> None:
+    page = build_file(b"lost")
+    site = build_directory({"index.html": page})
+    blocks.put(site.root, site.blocks[site.root])
+    offer = Offer(blocks, lambda: [site.root], clock=lambda: 0.0)
+    assert [await offer.has(cid) for cid in (site.root, page.root)] == [True, False]
+
+
 async def test_offer_follows_the_roots(blocks: BlockStore) -> None:
     now = [0.0]
     old, kept, new = build_file(b"old"), build_file(b"kept"), build_file(b"new")

@@ -27,7 +27,7 @@ from halle_protocol.messages import sign_message
 from halle_protocol.sealing import seal_envelope
 from halle_protocol.signing import WRAPPED, ChainCheck, sign
 from node.index.hall import DAY, NOW, Hall, Merchant, open_listener
-from node.messages.conftest import Store, Wire, make_store, wire  # noqa: F401 - two of them are fixtures
+from node.messages.conftest import Store, Wire, clock, make_store, wire  # noqa: F401 - three of them are fixtures
 
 OWNER_KEY, OTHER_KEY = b"\x31" * 32, b"\x32" * 32
 OWNER = address_of(OWNER_KEY)

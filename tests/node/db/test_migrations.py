@@ -60,8 +60,16 @@ def _definitions(connection: Connection) -> dict[str, list[str]]:
 
 
 def _parts(sql: str) -> list[str]:
-    lines = sql.replace("CONSTRAINT", "\nCONSTRAINT").split("\n")
-    return [part for line in lines if (part := line.strip(" \t,()"))]
+    """Return the head, then each column or constraint: what the commas outside all brackets part."""
+    head, _, body = sql.partition("(")
+    parts, depth = [""], 0
+    for letter in body.rpartition(")")[0]:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [" ".join(part.replace('"', "").split()) for part in [head, *parts]]
 
 
 def test_versions_are_numbered_and_the_newest_is_the_head(tmp_path: Path) -> None:

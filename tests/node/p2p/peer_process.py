@@ -20,11 +20,13 @@ from typing import Any
 from halle_node.access import AccessList
 from halle_node.blocks import BlockStore
 from halle_node.db import open_database
+from halle_node.messages import Mailbox, Quotas
 from halle_node.p2p import Network, NetworkConfig, Verdict
 from halle_protocol import unixfs
 from halle_protocol.cid import CID, RAW, cid_of
 from halle_protocol.errors import ConfigError, HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.head import Announcement
+from halle_protocol.mailbox import acknowledge, prove_collector
 from halle_protocol.reconcile import Item, ItemSet
 
 
@@ -177,6 +179,15 @@ class Commands:
         found = await self.network.fetch(peer, addrs, [CID.parse(c) for c in cids])
         return [str(c) for c in found]
 
+    async def leaves(self, peer: str, root: str) -> dict[str, float]:
+        """Ask for all leaves of a file, and say how much came and how long it took."""
+        cid, began = CID.parse(root), time.monotonic()
+        block = (await self.network.fetch(peer, [], [cid])).get(cid)
+        wanted = list(unixfs.links(cid, block)) if block else []
+        found = await self.network.fetch(peer, [], wanted)
+        size = sum(len(data) for data in found.values())
+        return {"bytes": size, "missing": len(wanted) - len(found), "seconds": time.monotonic() - began}
+
     async def lie(self) -> None:
         """Serve wrong bytes from now on."""
         self.store.get = lambda cid: b"a lie"  # type: ignore[method-assign]
@@ -192,6 +203,29 @@ class Commands:
 
     async def processed(self) -> list[str]:
         return self.heads.processed()
+
+    async def leave(self, mailbox: str, envelope: str) -> int:
+        return (await self.network.leave(mailbox, bytes.fromhex(envelope))).until
+
+    async def look(self, mailbox: str, digest: str) -> str:
+        return (await self.network.look(mailbox, bytes.fromhex(digest))).acknowledgement.hex()
+
+    async def collect(self, mailbox: str, key: str, store: str) -> list[Any]:
+        """Collect, process and sign for everything; with the key of somebody else it is not ours to take."""
+        private = bytes.fromhex(key)
+        taken: list[str] = []
+
+        def prove(nonce: bytes, box: str, collector: str) -> bytes:
+            given = {"mailbox": box, "collector": collector, "nonce": nonce}
+            return prove_collector(private, store=bytes.fromhex(store), **given)
+
+        async def take(envelope: bytes, _: str) -> bytes:
+            taken.append(envelope.hex())
+            digest = hashlib.sha256(envelope).digest()
+            return acknowledge(private, store=bytes.fromhex(store), envelope=digest).encode()
+
+        result = await self.network.collect(mailbox, bytes.fromhex(store), prove, take)
+        return [*result, taken]
 
     async def sync(self, peer: str) -> int:
         return await self.network.sync_with(peer)
@@ -256,6 +290,11 @@ async def answer(commands: Commands, request: dict[str, Any]) -> None:
         say(id=request["id"], result=result)
 
 
+def mailbox_at(directory: Path, **quotas: int) -> Mailbox:
+    db = open_database(directory / "halle.db")
+    return Mailbox(db, lambda: int(time.time()), lambda store: store != bytes(20), Quotas(**quotas))
+
+
 async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
     root = logging.getLogger()
     root.addHandler(logging.StreamHandler())
@@ -263,6 +302,7 @@ async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
     root.addHandler(tell)
     if config.pop("debug", False):
         root.setLevel(logging.DEBUG)
+    quotas = config.pop("mailbox", None)
     store = BlockStore(directory / "blocks")
     heads = SignedHeads(directory) if config.pop("signed", False) else Heads(directory)
     lists = {name: tuple(config.get(name, ())) for name in ("bootstrap", "relays")}
@@ -271,7 +311,8 @@ async def main(directory: Path, seed: str, config: dict[str, Any]) -> None:
         settings = NetworkConfig(**{**vars(settings), "remembered_path": directory / "peers.json"})
     db = open_database(directory / "rules.db")
     access = AccessList(db, lambda: int(time.time()))
-    network = heads.network = Network(settings, bytes.fromhex(seed), store, heads, access)
+    desk = mailbox_at(directory, **quotas) if quotas is not None else None
+    network = heads.network = Network(settings, bytes.fromhex(seed), store, heads, access, desk=desk)
     try:
         await network.start()
     except HalleError as exc:

@@ -91,6 +91,9 @@ class Desk:
     def serve(self, protocol: str, server: wire.Server) -> None:
         self._server = server
 
+    def may_send_block(self, peer: str, size: int) -> bool:
+        return self.ledger.take(peer, "block-bytes", size)
+
     def punish(self, peer: str) -> None:
         self.punished[peer] += 1
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from halle_node.blocks import BlockStore
 from halle_node.catalog.product import ProductForm, VariantForm, WarrantyForm
-from halle_node.catalog.profile import EscrowForm, PaymentForm, ProfileForm, RateForm, ShippingForm, ZoneForm
+from halle_node.catalog.profile import (
+    EscrowForm,
+    PaymentForm,
+    ProfileForm,
+    RateForm,
+    ServiceForm,
+    ShippingForm,
+    ZoneForm,
+)
 from halle_node.catalog.service import CatalogService
 from halle_node.chain.chain import Chain
 from halle_node.config import Config
@@ -92,6 +100,7 @@ class Home:
             clock,
             blocks=self.blocks,
             whereabouts=lambda: ["/ip4/127.0.0.1/tcp/1"],
+            fetch=self.hall.fetch,
             rules=self.rules,
         )
 
@@ -141,6 +150,13 @@ class Home:
             await self.catalog.save_product(product)
         await self.publish()
 
+    async def serve(self, role: str, fee_bps: int = 200, **form: Any) -> None:
+        """Offer a role to the whole hall."""
+        profile = ProfileForm(name=self.name, peer_id=self.keys.grant.peer_id, addrs=("/ip4/127.0.0.1/tcp/1",))
+        await self.catalog.save_profile(profile)
+        await self.trade.services.offer(role, ServiceForm(fee_bps=fee_bps, **form), f"I work as {role}.")
+        await self.publish()
+
     async def publish(self) -> None:
         published = await self.catalog.publish()
         for home in self.hall.homes.values():
@@ -169,7 +185,8 @@ async def settle(*homes: Home) -> None:
     for _ in range(ROUNDS):
         done = [await home.work() for home in homes]
         waiting = [row for home in homes for row in home.messages.outgoing() if row.state == "queued"]
-        quiet = quiet + 1 if not sum(done) - len(waiting) else 0
+        untried = any(row.attempts == 0 for row in waiting)
+        quiet = quiet + 1 if not untried and sum(done) <= len(waiting) else 0
         if quiet >= 2:
             return
     raise AssertionError("the homes do not come to rest")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import threading
+from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -167,6 +169,75 @@ async def test_stock_is_never_oversold_when_threads_race(market) -> None:
     won = await asyncio.gather(*(asyncio.to_thread(grab) for _ in range(16)))
     assert sum(won) == 3
     assert shop.catalog.stock("shirt")[0].reserved == 9
+
+
+async def test_ten_thousand_attempts_at_one_shelf_sell_what_is_there_and_never_less_than_nothing(market) -> None:
+    """Reserve, take, free and put back from many threads at once; the shelf's own law is checked after every change."""
+    shop, _ = market
+    lines = shop.catalog.product("shirt").form.variants
+    workers, attempts, pieces = 8, 1_250, 10
+    assert workers * attempts == 10_000
+    assert lines[0].on_hand == pieces
+    counts = Counter[str]()
+    lock = threading.Lock()
+
+    def work(seed: int) -> None:
+        chance = Random(seed)
+        for _ in range(attempts):
+            outcome = shop.db.write_blocking(lambda conn: _attempt(conn, chance))
+            with lock:
+                counts[outcome] += 1
+
+    await asyncio.gather(*(asyncio.to_thread(work, seed) for seed in range(workers)))
+    [shelf] = shop.catalog.stock("shirt")
+    assert sum(counts.values()) == 10_000
+    assert counts["sold-out"] > 0
+    assert shelf.on_hand == pieces - counts["taken"]
+    assert shelf.reserved == counts["kept"]
+    assert 0 <= shelf.reserved <= shelf.on_hand
+
+
+def _attempt(conn: Any, chance: Random) -> str:
+    """One buyer's try: some pay, some walk away, some keep the promise open, some bring it back."""
+    try:
+        stock.reserve(conn, "shirt", "S-1", 1)
+    except Refused:
+        return "sold-out"
+    found = stock.level(conn, "shirt", "S-1")
+    assert found is not None
+    assert 0 <= found.reserved <= found.on_hand
+    draw = chance.random()
+    if draw < 0.0005:
+        return "kept"
+    if draw < 0.3:
+        stock.free(conn, "shirt", "S-1", 1)
+        return "freed"
+    stock.take(conn, "shirt", "S-1", 1)
+    if draw < 0.999:
+        stock.put_back(conn, "shirt", "S-1", 1)
+        return "brought-back"
+    return "taken"
+
+
+async def test_loser_of_the_race_for_the_last_piece_is_told_and_may_ask_again_when_it_is_free(hall: Hall) -> None:
+    shop = await hall.home("camille")
+    first, second = await hall.home("noe"), await hall.home("lea")
+    await shop.fund_wallet()
+    await shop.open_shop(shirt(on_hand=1))
+    await settle(shop)
+    won, lost = await first.buy(shop), await second.buy(shop)
+    await settle(first, shop)
+    await settle(second, shop)
+    assert (first.trade.order(won).status, second.trade.order(lost).status) == ("quoted", "declined")
+    reason = [entry for entry in second.trade.order(lost).timeline if entry.key == "timeline.declined"]
+    assert reason[0].params["reason"] == "Only 0 of S-1 are left."
+    await first.trade.cancel(won)
+    await settle(first, shop)
+    assert shop.catalog.stock("shirt")[0].reserved == 0
+    await shop.publish()
+    again = await second.buy(shop)
+    await settle(second, shop)
+    assert second.trade.order(again).status == "quoted"
 
 
 async def test_payment_is_made_once_when_killed_before_the_broadcast(market) -> None:

@@ -1,8 +1,9 @@
-"""Tables of the messages room: what we sent, what we received, what we could not understand."""
+"""Tables of the messages room: what we sent, what we received, what we could not understand;
+and the mailbox we keep for others."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from halle_node.db.schema import metadata
 
@@ -54,4 +55,32 @@ message_poison = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("error_code", Text, nullable=False),
     Column("error_text", Text, nullable=False),
+)
+
+# Our messages that wait at somebody's mailbox.
+message_left = Table(
+    "message_left",
+    metadata,
+    Column("outbox_id", Integer, ForeignKey("message_outbox.id", ondelete="CASCADE"), primary_key=True),
+    Column("mailbox", Text, primary_key=True),
+    Column("envelope", LargeBinary(32), nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+)
+
+# Other people's envelopes; once its recipient has signed for one, the signature is all that stays.
+mailbox_letter = Table(
+    "mailbox_letter",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("recipient", LargeBinary(20), nullable=False),
+    Column("sender_peer", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Index("ix_mailbox_letter_recipient", "recipient", "received_at"),
+    Index("ix_mailbox_letter_sender", "sender_peer"),
+    Index("ix_mailbox_letter_expires", "expires_at"),
 )

@@ -1,5 +1,7 @@
 """Tables of the trade room: the cart, the orders, the messages they are folded from, and stock set aside for them.
 
+An order's row has the role we play in it: merchant, buyer or arbiter.
+
 Messages are append-only; chain facts are read from the chain room's own rows. The `folded_*` columns are a cache for
 lists, rewritten from the fold in the transaction that adds a fact.
 """
@@ -35,6 +37,7 @@ trade_order = Table(
     Column("merchant_signature", LargeBinary),
     Column("request", LargeBinary),  # the buyer's signed order/request; absent until it arrives
     Column("delivery_code", LargeBinary),
+    Column("arbiter", LargeBinary(20)),  # our own address when that is our role
     Column("funded_tx", LargeBinary),
     Column("merchant_name", Text, nullable=False, default=""),
     Column("customer", Text, nullable=False, default=""),
@@ -94,4 +97,61 @@ trade_reservation = Table(
     Column("expires_at", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Index("ix_trade_reservation_due", "state", "expires_at"),
+)
+
+# What the owner decided about trade: auto-accept rules. One JSON form a name.
+trade_setting = Table(
+    "trade_setting",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("form", Text, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+)
+
+# Who sat over a dispute, read once from the calldata of the transaction that opened it.
+trade_dispute = Table(
+    "trade_dispute",
+    metadata,
+    Column("order_id", LargeBinary(32), primary_key=True),
+    Column("tx_hash", LargeBinary(32), nullable=False),
+    Column("arbiter", LargeBinary(20)),  # absent until the calldata was read
+    Column("backup", LargeBinary(20)),
+    Index("ix_trade_dispute_arbiter", "arbiter"),
+)
+
+# Parcels this node was asked to carry.
+trade_parcel = Table(
+    "trade_parcel",
+    metadata,
+    Column("shipment_id", LargeBinary(32), primary_key=True),
+    Column("merchant", LargeBinary(20), nullable=False),
+    Column("content", LargeBinary, nullable=False),  # the merchant's signed parcel/handover
+    Column("received_at", Integer, nullable=False),
+)
+
+# Digital goods on the shelf. A licence key is spent once; a file or text goes to every buyer.
+trade_digital = Table(
+    "trade_digital",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("sku", Text, nullable=False, default=""),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("resends", Integer, nullable=False, default=0),
+    Column("order_key", Text),  # who got this licence key
+    Index("ix_trade_digital_handle", "handle", "sku"),
+)
+
+# Certificates of others: held after a resale, or underwritten for an order that is not ours.
+trade_claim_message = Table(
+    "trade_claim_message",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("certificate_id", LargeBinary(32), nullable=False),
+    Column("sender", LargeBinary(20), nullable=False),
+    Column("message_id", LargeBinary(16), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("uq_trade_claim_message_once", "certificate_id", "sender", "message_id", unique=True),
 )

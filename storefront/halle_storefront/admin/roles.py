@@ -1,0 +1,123 @@
+"""Roles for others: the arbiter's cases, the carrier's parcels, the underwriter's certificates, and the offers."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from halle_node.catalog.profile import ServiceForm
+from halle_protocol.errors import HalleError
+
+from ..failures import Problem, describe
+from ..forms import read_form, see_other, token_units, whole_number
+from ..i18n import N_, language_of
+from ..local_pages import admin_page, here
+from ..moves import decimals_of, read_move
+from ..node_access import node_of
+from ..order_files import file_of
+
+ROLES = (
+    ("arbiter", N_("Arbiter"), N_("You decide disputes between buyers and shops, for a share of what is in dispute.")),
+    ("carrier", N_("Carrier"), N_("You carry parcels; your record of the delivery counts as its proof.")),
+    (
+        "underwriter",
+        N_("Underwriter"),
+        N_("You back the warranties you issue with a bond of your own. Others cannot buy cover from you here yet."),
+    ),
+)
+CHECKPOINTS = (
+    ("accepted", N_("Taken over")),
+    ("in-transit", N_("On its way")),
+    ("out-for-delivery", N_("Out for delivery")),
+    ("ready-for-pickup", N_("Ready to be picked up")),
+    ("failed-attempt", N_("Nobody there")),
+    ("delivered", N_("Delivered")),
+    ("returned", N_("Sent back")),
+    ("exception", N_("Something went wrong")),
+)
+DAY_S = 86_400
+
+
+async def overview(request: web.Request) -> web.Response:
+    return _page(request)
+
+
+def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
+    node = node_of(request)
+    profile = node.catalog.profile()
+    return admin_page(
+        request,
+        "admin/roles.html",
+        status=wrong.status if wrong else 200,
+        wrong=wrong,
+        roles=ROLES,
+        offers=profile.services,
+        terms={role: profile.policies.get(f"service-{role}", {}).get(profile.language, "") for role, _, _ in ROLES},
+        language=profile.language,
+        cases=node.trade.orders(role="arbiter"),
+        parcels=node.trade.carrying.parcels() if "carrier" in profile.services else [],
+        checkpoints=CHECKPOINTS,
+        certificates=node.trade.certificates("underwriter"),
+        records={role: own_record(request, role) for role, _, _ in ROLES if role in profile.services},
+    )
+
+
+def own_record(request: web.Request, role: str) -> dict[str, int]:
+    """What the chain says of our own work."""
+    mine = [offer for offer in node_of(request).trade.services.offers(role) if offer.own]
+    return dict(mine[0].record) if mine else {}
+
+
+async def offer(request: web.Request) -> web.Response:
+    """Take on a role, or change its terms."""
+    node, role, form = node_of(request), request.match_info["role"], await read_form(request)
+    profile = node.catalog.profile()
+    about = {profile.language: form.text("about")} if form.text("about") else {}
+    try:
+        if form.text("then") == "withdraw":
+            await node.trade.services.withdraw(role)
+        else:
+            wanted = ServiceForm(
+                about=about,
+                fee_bps=token_units(form.text("fee") or "0", 2),
+                respond_within_s=whole_number(form.text("days") or "7") * DAY_S,
+                languages=tuple(dict.fromkeys((profile.language, *profile.languages))),
+            )
+            await node.trade.services.offer(role, wanted, form.text("terms"))
+    except HalleError as error:
+        return _page(request, describe(error, language_of(request)))
+    return see_other(here(request, f"/admin/roles?done=saved#{role}"))
+
+
+async def attest(request: web.Request) -> web.Response:
+    """Record a checkpoint of a parcel."""
+    form = await read_form(request)
+    carrying = node_of(request).trade.carrying
+    await carrying.attest(request.match_info["shipment"], form.text("status"), form.text("place"), form.text("text"))
+    return see_other(here(request, "/admin/roles?done=done#parcels"))
+
+
+async def case(request: web.Request) -> web.Response:
+    return admin_page(request, "admin/case.html", order=node_of(request).trade.order(request.match_info["key"]))
+
+
+async def act_on_case(request: web.Request) -> web.Response:
+    """Make one move on a case, then show it again."""
+    trade = node_of(request).trade
+    key, action = request.match_info["key"], request.match_info["action"]
+    form = await read_form(request)
+    await trade.act(key, action, **read_move(action, form, decimals_of(trade.order(key))))
+    return see_other(here(request, f"/admin/roles/cases/{key}?done=done"))
+
+
+async def case_file(request: web.Request) -> web.Response:
+    """A photo of a bundle."""
+    return await file_of(request)
+
+
+async def act_on_certificate(request: web.Request) -> web.Response:
+    """Make one move on a certificate that we back."""
+    trade = node_of(request).trade
+    name, action = request.match_info["name"], request.match_info["action"]
+    form = await read_form(request)
+    await trade.act(name, action, **read_move(action, form, trade.certificate(name).token_decimals))
+    return see_other(here(request, "/admin/roles?done=done#certificates"))
