@@ -52,7 +52,7 @@ CASES = (
     Case("bitswap_amplification", most_heads=0, most_sent=200_000_000),
     Case("dial_flood", frozenset({"address-full"}), most_heads=0),
     Case("answer_bombs", bans=True, most_heads=0),
-    Case("head_flood", frozenset({"slowed-down"}), most_heads=4_000),
+    Case("head_flood", most_heads=4_000),
 )
 
 
