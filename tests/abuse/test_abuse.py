@@ -26,6 +26,8 @@ SECONDS = 5.0
 # How long an honest request may take before the test fails; what it did take is printed.
 PATIENCE_S = 30.0
 MAX_RSS_MB = 300
+# Between two honest messages: well within the budget of one peer (300 a minute).
+HONEST_PAUSE_S = 0.4
 FILE_BYTES = 3_000_000
 VICTIM, NEIGHBOUR = 0, 1
 
@@ -93,7 +95,7 @@ class Trade:
         await self.once()
         while not task.done():
             await self.once()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(HONEST_PAUSE_S)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

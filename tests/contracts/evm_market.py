@@ -175,9 +175,12 @@ class Market:
     def supply(self, terms: Terms, payer: bytes = BUYER.address) -> None:
         """Give the payer the money and the allowance it needs."""
         self.give(terms.token, payer, terms.amount)
-        if terms.token != NATIVE:
-            approve = halle_contracts.encode_call("TestToken", "approve", self.escrow, 2**256 - 1)
-            self.send(payer, terms.token, approve)
+        self.allow(terms.token, payer)
+
+    def allow(self, token: bytes, payer: bytes = BUYER.address) -> None:
+        """Let the escrow take any amount of a payer's tokens."""
+        if token != NATIVE:
+            self.send(payer, token, halle_contracts.encode_call("TestToken", "approve", self.escrow, 2**256 - 1))
 
     def fund(self, terms: Terms, sig: bytes | None = None, *, sender: bytes = BUYER.address) -> Receipt:
         """Fund with the merchant's signature, or with `sig` (empty for an offer)."""

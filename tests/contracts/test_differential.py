@@ -330,6 +330,9 @@ class Run:
             case.observe(receipt)
         except Reverted:
             return
+        finally:
+            if name == "approve":  # a permit leaves its own allowance in the place of the unlimited one
+                self.market.allow(case.terms.token)
         self.ways[data[:4]] += 1
 
     def _other_ways(

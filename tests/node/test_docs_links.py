@@ -59,11 +59,14 @@ def test_pages_name_no_machine(page: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "security").glob("*.md")), ids=name_of)
 def test_named_tests_exist(page: Path) -> None:
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    defined = set(re.findall(r"def (test_\w+)\(", sources))
-    named = set(re.findall(r"`(test_\w+)`", text_of(page)))
+    """Tests in Python and Solidity, campaigns, proofs, and the files that hold them."""
+    name = r"(?:test(?:Fuzz)?_\w+|check_\w+|invariant_\w+)"
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "contracts" / "test").rglob("*.sol")]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    defined = set(re.findall(rf"(?:def|function) ({name})\(", sources)) | {path.name for path in files}
+    named = set(re.findall(rf"`(?:[\w/]+/)?({name}(?:\.py)?|conftest\.py)`", text_of(page)))
     assert named
-    assert named <= defined
+    assert named <= defined, named - defined
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

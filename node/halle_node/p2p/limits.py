@@ -35,7 +35,7 @@ class Bucket:
 
     @property
     def capacity(self) -> float:
-        return max(self.per_minute / 6, 1.0)
+        return max(self.per_minute * self.burst, 1.0)
 
     def take(self, amount: float, now: float) -> bool:
         capacity = self.capacity
