@@ -58,11 +58,13 @@ class Town:
 
     def _value(self, deal: Deal, value: Any) -> Any:
         """Fill in what only this order knows."""
-        order = deal.at(self.people["buyer"])
-        assert order is not None
+        buyer = self.people["buyer"]
         if value == "CODE":
-            return order["delivery_code"]
-        return int(order["balance"]["total_in"]) // 4 if value == "QUARTER" else value
+            return deal.reaches(buyer, "a delivery code", lambda order: order["delivery_code"])["delivery_code"]
+        if value == "QUARTER":
+            paid = deal.reaches(buyer, "the buyer sees the payment", lambda order: int(order["balance"]["total_in"]))
+            return int(paid["balance"]["total_in"]) // 4
+        return value
 
     def _attest(self, deal: Deal, status: str) -> None:
         tracking = f"T-{deal.key[:8]}"
