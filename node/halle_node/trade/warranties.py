@@ -23,7 +23,7 @@ from halle_node.trade.folding import refresh, state_of
 from halle_node.trade.legal import certificate_moves, moves_of, require, require_one
 from halle_node.trade.room import Room
 from halle_protocol.documents import WarrantyOffer
-from halle_protocol.errors import HalleError, Refused
+from halle_protocol.errors import HalleError, Refused, Unavailable
 from halle_protocol.keys import keccak256, parse_address
 from halle_protocol.messages import Message, parse_message, thread_of
 from halle_protocol.order import OrderState
@@ -371,13 +371,14 @@ def claim_messages(conn: Connection, certificate_id: int) -> list[Message]:
 def take_claim(room: Room, conn: Connection, message: Message) -> None:
     """Take in what a holder or an underwriter says of a certificate that no order of ours is about.
 
-    Raises: Refused not-a-party.
+    Raises: Unavailable certificate-unseen; Refused conversation-full.
     """
     certificate_id = int(parse_message(message).certificate_id)  # type: ignore[union-attr]
     state = certificate_state(conn, certificate_id)
     sides = {state.holder, state.underwriter}
     if message.sender not in sides or room.me not in sides:
-        raise Refused("The sender has nothing to do with this certificate.", code="not-a-party")
+        # A transfer is heard of by one node sooner than by the other: the sender keeps the message and tries again.
+        raise Unavailable("The chain does not show both of us beside this certificate yet.", code="certificate-unseen")
     if len(claim_messages(conn, certificate_id)) >= MAX_CLAIM_MESSAGES:
         raise Refused("This conversation is full.", code="conversation-full")
     add_claim_message(conn, certificate_id, message)
