@@ -13,7 +13,7 @@ State = Literal["public", "relayed", "lan", "private", "loopback", "unknown"]
 """public: dialled from the internet. relayed: through a relay only. lan: from the same network only. private: peers
 were asked, and none could. loopback: listens to this machine only. unknown: nobody was asked yet."""
 
-Step = Literal["nothing", "connect", "listen", "forward", "name-relay", "relay-fails", "offer-relay"]
+Step = Literal["nothing", "connect", "listen", "forward", "forward-faster", "name-relay", "relay-fails", "offer-relay"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def judge(facts: Reachability) -> Finding:
 
 _STEPS: dict[State, tuple[Step, ...]] = {
     "public": ("nothing",),
-    "relayed": ("nothing", "forward"),
+    "relayed": ("nothing", "forward-faster"),
     "lan": ("forward", "name-relay"),
     "private": ("forward", "name-relay"),
     "loopback": ("listen",),

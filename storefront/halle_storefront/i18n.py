@@ -96,6 +96,16 @@ def show_day_utc(seconds: int, lang: str) -> str:
     return format_date(datetime.fromtimestamp(seconds, UTC), "long", locale=lang)
 
 
+SIZE_UNITS = {"en": ("B", "kB", "MB", "GB"), "fr": ("o", "ko", "Mo", "Go")}
+
+
+def show_size(size_bytes: int, lang: str) -> str:
+    """A number of bytes in its largest useful unit: `1.2 MB`, `1,2 Mo`."""
+    power = min(max(len(str(size_bytes)) - 1, 0) // 3, 3)
+    value = format_decimal(size_bytes / 1000**power, format="#,##0.0" if power else "0", locale=lang)
+    return f"{value}\u00a0{SIZE_UNITS[lang][power]}"
+
+
 def show_left(seconds: int, lang: str) -> str:
     """A duration in its largest useful unit: `3 hours`."""
     return format_timedelta(seconds, locale=lang, threshold=1.2)

@@ -95,19 +95,9 @@ def _filters(lang: str) -> dict[str, Any]:
         "day": lambda seconds: i18n.show_day(seconds, lang),
         "left": lambda seconds: i18n.show_left(seconds, lang),
         "short": shorten,
-        "size": size,
+        "size": lambda size_bytes: i18n.show_size(size_bytes, lang),
         "hex": lambda value: value.hex() if isinstance(value, bytes) else str(value),
     }
-
-
-def size(count: int) -> str:
-    """`1.2 MB` of a number of bytes."""
-    value, units = float(count), ("B", "kB", "MB", "GB")
-    for unit in units[:-1]:
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} {units[-1]}"
 
 
 def shorten(text: Any, head: int = 8, tail: int = 6) -> str:

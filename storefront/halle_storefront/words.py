@@ -70,6 +70,9 @@ REACH_STEPS = {
     "connect": N_("Connect to a peer; it then tries to call you back."),
     "listen": N_('Write listen_host = "0.0.0.0" into halle.toml and start the node again.'),
     "forward": N_("In your router, forward the node's port (4480 unless you changed it) to this computer."),
+    "forward-faster": N_(
+        "Without the relay it would be faster: let your router forward the node's port to this computer."
+    ),
     "name-relay": N_(
         "Or ask somebody with a reachable node for a relay, and write its address into halle.toml: relays."
     ),

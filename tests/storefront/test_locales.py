@@ -59,3 +59,10 @@ def test_money_reads_as_people_write_it() -> None:
     assert i18n.show_money(1250, "EUR", 2, "fr") == "12,50\xa0€"
     assert i18n.show_money(500, "JPY", 0, "en") == "¥500"
     assert i18n.show_token(95_900_000, 6, "USDC", "en") == "95.90 USDC"
+
+
+def test_sizes_read_as_people_write_them() -> None:
+    assert i18n.show_size(900, "fr") == "900\xa0o"
+    assert i18n.show_size(176_530, "fr") == "176,5\xa0ko"
+    assert i18n.show_size(84_200_000, "en") == "84.2\xa0MB"
+    assert i18n.show_size(12_000_000_000_000, "en") == "12,000.0\xa0GB"

@@ -14,10 +14,9 @@ from halle_protocol.keys import to_checksum
 
 from ..failures import Problem, describe
 from ..forms import read_form, see_other
-from ..i18n import N_, language_of, show_time, translations
+from ..i18n import N_, language_of, show_size, show_time, translations
 from ..local_pages import admin_page, here
 from ..node_access import ServedNode, node_of
-from ..pages import size
 from ..words import KEPT
 
 
@@ -68,12 +67,18 @@ def figures(node: ServedNode, lang: str) -> list[tuple[Any, str]]:
     traffic, storage = node.network.stats(), node.blocks.stats()
     return [
         (traffic.peers, say(N_("peers connected"))),
-        (size(traffic.wire_in), say(N_("received, now %(rate)s/s")) % {"rate": size(int(traffic.rate_in))}),
-        (size(traffic.wire_out), say(N_("sent, now %(rate)s/s")) % {"rate": size(int(traffic.rate_out))}),
+        (
+            show_size(traffic.wire_in, lang),
+            say(N_("received, now %(rate)s/s")) % {"rate": show_size(int(traffic.rate_in), lang)},
+        ),
+        (
+            show_size(traffic.wire_out, lang),
+            say(N_("sent, now %(rate)s/s")) % {"rate": show_size(int(traffic.rate_out), lang)},
+        ),
         (traffic.heads_in, say(N_("announcements heard"))),
         (traffic.syncs, say(N_("catch-ups"))),
         (storage.blocks, say(N_("blocks kept"))),
-        (size(storage.bytes), say(N_("on disk"))),
+        (show_size(storage.bytes, lang), say(N_("on disk"))),
     ]
 
 
