@@ -73,11 +73,11 @@ def run() -> None:
         sys.stdout.flush()
     except (BrokenPipeError, ReaderGone):
         # The reader of our output went away (`halle search … | head`): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped.\n")
         status = STOPPED
+    _let_output_go()
     # Nothing is left to do that another Ctrl-C could harm: from here on it just ends the process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(status)
@@ -92,6 +92,14 @@ def hear_interrupt(lost: sys.UnraisableHookArgs) -> None:
         again.start()
     else:
         sys.__unraisablehook__(lost)
+
+
+def _let_output_go() -> None:
+    """Write what waits, or drop it: Python's own attempt at the end would change the exit code when it fails."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _obey() -> int:
