@@ -6,9 +6,9 @@ A move is made as soon as the node offers it, so every path also proves that its
 
 from __future__ import annotations
 
-import os
 import base64
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.timeout(480),
     pytest.mark.skipif(
         "HALLE_PATHS" not in os.environ,
-        reason="now and then a quote takes over a minute to come back here, which is not understood yet; HALLE_PATHS=1 runs it",
+        reason="a quote sometimes takes over a minute here, not understood yet; HALLE_PATHS=1 runs it",
     ),
 ]
 
