@@ -1,8 +1,8 @@
 """The official conformance suite of IPFS gateways against ours, wherever its program is on the PATH.
 
 Not every module proxy serves its Go module, so `make tools` cannot promise it and HALLE_REQUIRE does not ask for it:
-`go install github.com/ipfs/gateway-conformance/cmd/gateway-conformance@latest`. Its requirements are tested in any case,
-on content of our own, by tests/storefront/test_gateway.py.
+`go install github.com/ipfs/gateway-conformance/cmd/gateway-conformance@latest`. Its requirements are tested in any
+case, on content of our own, by tests/storefront/test_gateway.py.
 """
 
 from __future__ import annotations
