@@ -6,10 +6,8 @@ Each badge has colour, icon and text, because colour alone tells some readers no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from halle_node.trade.views import TimelineEntry
 
 from .i18n import N_
 
@@ -534,11 +532,11 @@ TIMELINE = {
 }
 
 
-def sentence(entry: TimelineEntry, say: Callable[[str], str]) -> str:
-    """One line of an order's history in the reader's language."""
-    key = entry.key.removeprefix("timeline.")
+def sentence(key: str, params: Mapping[str, object], say: Callable[[str], str]) -> str:
+    """One line of an order's history, "timeline.funded" and its values, in the reader's language."""
+    key = key.removeprefix("timeline.")
     text = TIMELINE.get(key)
     if text is None:
         return key.replace("-", " ").replace("_", " ").capitalize()
-    values = {name: "" if value is None else str(value) for name, value in entry.params.items()}
+    values = {name: "" if value is None else str(value) for name, value in params.items()}
     return (say(text) % defaultdict(str, values)).strip()
