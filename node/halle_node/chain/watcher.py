@@ -2,7 +2,7 @@
 
 Rule: events, the cursor and whatever subscribers write change in one transaction; rows above a fork are
 deleted before its blocks are read again. So after any crash or reorg the rows are those of the canonical
-chain.
+chain. Where there is a second endpoint, only what both say is stored.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from halle_node.chain import answers
 from halle_node.chain import watcher_rows as rows
 from halle_node.chain.backoff import Backoff
 from halle_node.chain.binding import ChainBinding
-from halle_node.chain.client import ChainClient, inconsistent
+from halle_node.chain.client import ChainClient
 from halle_node.chain.contracts import Contracts
+from halle_node.chain.endpoint import Endpoint
+from halle_node.chain.judge import Judge
+from halle_node.chain.proof import in_bloom
+from halle_node.chain.reading import inconsistent
 from halle_node.chain.records import Block, ChainEvent, Depths, Log
+from halle_node.chain.rpc import RangeTooWide
 from halle_node.db import Database
-from halle_protocol.errors import HalleError, Refused, RemoteProtocolError
+from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.terms import Terms
 
 EMBEDDED_POLL_S = 0.2
@@ -38,14 +43,37 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far the events are read: every block below `next_block` is. Units: blocks; 0 while nothing is known."""
+
+    began: int = 0
+    next_block: int = 0
+    head: int = 0
+
+    @property
+    def behind(self) -> int:
+        return max(0, self.head - self.next_block + 1)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Who is read in one step, and up to which block."""
+
+    speaker: Endpoint
+    witness: Endpoint | None
+    top: int
+
+
+@dataclass(frozen=True)
 class _Scan:
-    """What one range of blocks holds."""
+    """What one range of blocks holds. `witnessed` is whether a second endpoint says so too."""
 
     first: int
     last: int
     head: int
     blocks: dict[int, Block]
     logs: list[Log]
+    witnessed: bool
 
 
 class Watcher:
@@ -66,12 +94,13 @@ class Watcher:
         self._given_contracts = contracts
         self._given_depths = depths
         self._start_block = start_block
-        self._range_blocks = range_blocks
+        self._range_blocks = self._most_blocks = range_blocks
+        self._judge = Judge(client.endpoints, self._remembered)
         self._binding = ChainBinding(db, client)
         self._subscribers: list[Subscriber] = []
         self._reorg_subscribers: list[Subscriber] = []
         self._wake = asyncio.Event()
-        self.head_number: int | None = None
+        self.progress = Progress()
         self.problem: HalleError | None = None
 
     def subscribe(self, callback: Subscriber) -> None:
@@ -144,16 +173,32 @@ class Watcher:
         Raises: Unavailable; ConfigError wrong-chain, contracts-missing.
         """
         await self._binding.ensure()
-        head = await self._client.head()
-        self.head_number = head.number
-        await self._undo_fork(head.number)
-        first = await self._first_block(head.number)
-        if first > head.number:
-            await self._settle(head.number)
+        sources = await self._sources()
+        top = sources.top
+        await self._undo_fork(sources)
+        first = await self._first_block(top)
+        if first > top:
+            self.progress = Progress(first, first, top)
+            await self._settle(top)
             return False
-        scan = await self._scan(first, min(head.number, first + self._range_blocks - 1), head.number)
+        scan = await self._read(sources, first)
         await self._db.write(lambda connection: self._store(connection, scan))
-        return scan.last < head.number
+        began = self.progress.began if self.progress.behind else first
+        self.progress = Progress(began, scan.last + 1, top)
+        return scan.last < top
+
+    async def _sources(self) -> _Sources:
+        """Choose whom to read and who must agree: no further than both are, however far one claims to be."""
+        speaker = self._client.endpoints.first
+        head = await speaker.head()
+        second = await self._client.endpoints.witness_of(speaker, head)
+        if second is None:
+            return _Sources(speaker, None, head.number)
+        witness, own = second
+        return _Sources(speaker, witness, min(head.number, own.number))
+
+    async def _remembered(self, number: int) -> bytes | None:
+        return await self._db.read_async(lambda connection: rows.block_hash(connection, number))
 
     @property
     def _contracts(self) -> Contracts:
@@ -175,21 +220,25 @@ class Watcher:
             return self._start_block
         return 0 if self._client.is_embedded else max(0, head - LOOKBACK_BLOCKS)
 
-    async def _undo_fork(self, head: int) -> None:
+    async def _undo_fork(self, sources: _Sources) -> None:
         """Delete what stands on blocks that are not on the chain any more.
 
-        An endpoint that is merely behind us is not a fork: only blocks up to its head are compared.
+        An endpoint that is merely behind us is not a fork: only blocks up to its head are compared. Of two, both
+        must have forked.
         """
-        known = await self._db.read_async(lambda connection: rows.known_blocks(connection, head))
+        known = await self._db.read_async(lambda connection: rows.known_blocks(connection, sources.top))
         if not known:
             return
         fork = known[-1][0] - 1  # when every block we remember is gone
         for number, known_hash in known:
-            block = await self._client.block(number)
+            block = await sources.speaker.block(number)
             if block is not None and block.hash == known_hash:
                 fork = number
                 break
         if fork != known[0][0]:
+            if sources.witness is not None:
+                gone = min(number for number, _ in known if number > fork)
+                await self._compare_block(sources, gone)
             await self._db.write(lambda connection: self._remove(connection, fork))
 
     def _remove(self, connection: Connection, fork: int) -> None:
@@ -199,26 +248,73 @@ class Watcher:
             for callback in self._reorg_subscribers:
                 callback(connection, gone)
 
-    async def _scan(self, first: int, last: int, head: int) -> _Scan:
+    async def _compare_block(self, sources: _Sources, number: int) -> None:
+        assert sources.witness is not None
+        is_final = number <= sources.top - self._depths.final
+        await self._judge.compare_block(sources.speaker, sources.witness, number, is_final=is_final)
+
+    async def _read(self, sources: _Sources, first: int) -> _Scan:
+        """Read the next range: a smaller one after an endpoint found it too large, then slowly larger again."""
+        while True:
+            try:
+                scan = await self._scan(sources, first, min(sources.top, first + self._range_blocks - 1))
+            except RangeTooWide as error:
+                if self._range_blocks == 1:
+                    raise Unavailable(
+                        f"The chain endpoint does not give the logs of block {first} alone: {error.text}",
+                        code="rpc-range",
+                        hint="Use another rpc_url.",
+                    ) from error
+                self._range_blocks = max(1, min(self._range_blocks, sources.top - first + 1) // 2)
+            except Unavailable:
+                self._range_blocks = max(1, self._range_blocks // 2)  # perhaps it took too long
+                raise
+            else:
+                self._range_blocks = min(self._most_blocks, self._range_blocks + self._range_blocks // 16 + 1)
+                return scan
+
+    async def _scan(self, sources: _Sources, first: int, last: int) -> _Scan:
         """Read a range so that its logs and its blocks belong together.
 
         Blocks before logs: should the chain fork in between, the hashes stored are the old ones, and the next
         look at them takes everything back. The other way round a fork could hide the new one's logs for good.
         """
-        recent = set(range(max(first, head - self._keep_blocks), last + 1)) | {last}
-        blocks = await self._blocks(recent)
-        watched = self._contracts.watched()
-        logs = await self._client.logs(list(watched), first, last)
-        blocks |= await self._blocks({log.block_number for log in logs} - recent)
+        speaker, top = sources.speaker, sources.top
+        recent = set(range(max(first, top - self._keep_blocks), last + 1)) | {last}
+        blocks = await self._blocks(speaker, recent)
+        watched = list(self._contracts.watched())
+        logs = await speaker.logs(watched, first, last)
+        blocks |= await self._blocks(speaker, {log.block_number for log in logs} - recent)
         await self._check_links(first, blocks)
         for log in logs:
             if log.block_hash != blocks[log.block_number].hash:
                 raise inconsistent("a log", "a block that is not on the chain")
-        return _Scan(first, last, head, blocks, logs)
+        await self._check_silent_blocks(speaker, watched, blocks, {log.block_number for log in logs})
+        witnessed = False
+        if sources.witness is not None:
+            await self._compare_block(sources, last)
+            witnessed = await self._judge.compare_logs(speaker, sources.witness, watched, first, last, logs)
+        return _Scan(first, last, top, blocks, logs, witnessed)
 
-    async def _blocks(self, numbers: set[int]) -> dict[int, Block]:
+    async def _check_silent_blocks(
+        self, speaker: Endpoint, watched: list[bytes], blocks: dict[int, Block], told: set[int]
+    ) -> None:
+        """Ask for the logs of a block by its hash where its filter knows our contracts but the range had none.
+
+        For a range that it has not fully seen itself, an endpoint answers with fewer logs and no word of it.
+        """
+        doubtful = [
+            block
+            for number, block in blocks.items()
+            if number not in told and any(in_bloom(block.bloom, address) for address in watched)
+        ]
+        found = await asyncio.gather(*(speaker.logs_of(watched, block.hash) for block in doubtful))
+        if any(found):
+            raise inconsistent("a range of blocks", "fewer logs than its blocks have")
+
+    async def _blocks(self, speaker: Endpoint, numbers: set[int]) -> dict[int, Block]:
         ordered = sorted(numbers)
-        found = await asyncio.gather(*(self._client.block(number) for number in ordered))
+        found = await asyncio.gather(*(speaker.block(number) for number in ordered))
         blocks: dict[int, Block] = {}
         for number, block in zip(ordered, found, strict=True):
             if block is None or block.number != number:
