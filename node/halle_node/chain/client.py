@@ -121,6 +121,14 @@ class ChainClient(Reader):
     async def code(self, address: bytes) -> bytes:
         return answers.data(await self.request("eth_getCode", to_hex(address), "latest"))
 
+    async def final_nonce(self, address: bytes, at: int) -> int:
+        """Return an account's nonce at a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
+        return await self.endpoints.agreed(answers.quantity, "eth_getTransactionCount", to_hex(address), hex(at))
+
+    async def final_hash(self, number: int) -> bytes:
+        """Return the hash of a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
+        return await self.endpoints.agreed(_block_hash, "eth_getBlockByNumber", hex(number), False)
+
     async def nonce(self, address: bytes, at: int | str = "latest") -> int:
         tag = hex(at) if isinstance(at, int) else at
         return answers.quantity(await self.request("eth_getTransactionCount", to_hex(address), tag))
@@ -157,14 +165,17 @@ class ChainClient(Reader):
         value: int = 0,
         at: int | str = "latest",
         gas: int | None = None,
+        agreed: bool = False,
     ) -> bytes:
         """Return what a call answers; without `to` the data runs as creation code, and its answer would be the code.
 
-        Raises: Refused reverted.
+        Shape: `agreed` has a second endpoint confirm it. Raises: Refused reverted; Unavailable rpc-disagree.
         """
         message = _message(sender, to, data, value) | ({} if gas is None else {"gas": hex(gas)})
         tag = hex(at) if isinstance(at, int) else at
         try:
+            if agreed:
+                return await self.endpoints.agreed(answers.data, "eth_call", message, tag)
             return answers.data(await self.request("eth_call", message, tag))
         except RpcError as error:
             raise reverted(error, self.contract_name(to)) from error
@@ -226,6 +237,10 @@ def refusal(revert_data: bytes, contract: str | None, text: str = "execution rev
         cause=found.code if found else "",
         args=(found.args if found else None) or {},
     )
+
+
+def _block_hash(answer: Any) -> bytes:
+    return answers.block(answer).hash
 
 
 def _message(sender: bytes, to: bytes, data: bytes, value: int) -> dict[str, str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from halle_node.chain.endpoint import Endpoint, EndpointState, Identity
 from halle_node.chain.reading import Reader
@@ -17,6 +18,7 @@ from halle_node.chain.records import Block
 from halle_node.chain.rpc import REQUEST_TIMEOUT_S, RangeTooWide, RpcError
 from halle_protocol.errors import ConfigError, HalleError, Unavailable
 
+T = TypeVar("T")
 SURVEY_S = 15.0
 LAG_S = 120
 # No such method, an inner failure, not supported here: another endpoint may do better.
@@ -86,22 +88,32 @@ class Endpoints(Reader):
         await asyncio.gather(*others, return_exceptions=True)
         return told
 
-    async def agreed(self, method: str, *params: Any) -> Any:
+    async def agreed(self, read: Callable[[Any], T], method: str, *params: Any) -> T:
         """Return a result that a second endpoint confirms; that of the only one when no other can say.
 
-        Raises: as `request`; Unavailable rpc-disagree.
+        Shape: `read` takes what matters of a result. Raises: as `request`; Unavailable rpc-disagree.
         """
         first, *others = self.in_order()
-        told = await first.request(method, *params)
+        told = read(await first.request(method, *params))
         for other in (each for each in others if not each.rests):
             try:
-                second = await other.request(method, *params)
+                second = read(await other.request(method, *params))
             except HalleError:
                 continue  # it cannot say
             if second != told:
                 raise disagreement(first, other, f"the answer to {method}")
             break
         return told
+
+    async def know_receipt(self, tx_hash: bytes) -> bool:
+        """Return whether anybody has the receipt of a transaction. Raises: as `request` when nobody can say."""
+        found = await self.receipt(tx_hash)
+        for each in self.in_order()[1:]:
+            if found is not None or each.rests:
+                break
+            with suppress(HalleError):
+                found = await each.receipt(tx_hash)
+        return found is not None
 
     async def witness_of(self, speaker: Endpoint, head: Block) -> tuple[Endpoint, Block] | None:
         """Return another endpoint that is up to date, with its newest block; None when there is none.

@@ -20,6 +20,7 @@ from halle_node.chain.backoff import Backoff
 from halle_node.chain.binding import ChainBinding
 from halle_node.chain.client import ChainClient, Fees
 from halle_node.chain.outbox_send import Verdict, send_verdict
+from halle_node.chain.reading import inconsistent
 from halle_node.chain.records import Depths, Finality, Receipt, TxStatus
 from halle_node.chain.rpc import RpcError
 from halle_node.chain.transaction import UnsignedTx, sign_transaction
@@ -249,6 +250,8 @@ class Outbox:
     async def _mined(self, row: Row[Any], receipt: Receipt, head: int) -> None:
         depths = self._depths or self._client.depths
         final = depths.finality(receipt.block_number, max(head, receipt.block_number)) is Finality.FINAL
+        if final and await self._client.final_hash(receipt.block_number) != receipt.block_hash:
+            raise inconsistent("a receipt", "a block that is not on the chain")
         values: dict[str, Any] = {"error_code": None, "error_text": None}
         if not receipt.succeeded:
             values = {"error_code": "reverted", "error_text": await self._revert_reason(row, receipt)}
@@ -290,10 +293,10 @@ class Outbox:
         """Start again with a new nonce, once it is final that another transaction used this one."""
         depths = self._depths or self._client.depths
         final_block = max(0, head - depths.final + 1)
-        if await self._client.nonce(row.signer, final_block) <= row.nonce:
+        if await self._client.final_nonce(row.signer, final_block) <= row.nonce:
             return
         for attempt in tried:
-            if await self._client.receipt(attempt.tx_hash) is not None:
+            if await self._client.endpoints.know_receipt(attempt.tx_hash):
                 return
         await self._change(row.id, state="queued", nonce=None, tx_hash=None)
 

@@ -36,6 +36,7 @@ CHAIN_POLL_S = 2.0
 RANGE_BLOCKS = 2_000
 LOOKBACK_BLOCKS = 50_000
 KEEP_BEYOND_FINAL = 64
+UNUSABLE = ("rpc-inconsistent", "rpc-bad-answer")
 
 Subscriber = Callable[[Connection, Sequence[ChainEvent]], None]
 
@@ -173,7 +174,16 @@ class Watcher:
         Raises: Unavailable; ConfigError wrong-chain, contracts-missing.
         """
         await self._binding.ensure()
-        sources = await self._sources()
+        speaker = self._client.endpoints.first
+        try:
+            return await self._advance(speaker)
+        except Unavailable as error:
+            if error.code in UNUSABLE:
+                speaker.rest(error)
+            raise
+
+    async def _advance(self, speaker: Endpoint) -> bool:
+        sources = await self._sources(speaker)
         top = sources.top
         await self._undo_fork(sources)
         first = await self._first_block(top)
@@ -187,9 +197,8 @@ class Watcher:
         self.progress = Progress(began, scan.last + 1, top)
         return scan.last < top
 
-    async def _sources(self) -> _Sources:
-        """Choose whom to read and who must agree: no further than both are, however far one claims to be."""
-        speaker = self._client.endpoints.first
+    async def _sources(self, speaker: Endpoint) -> _Sources:
+        """Find who must agree with the one who is read: no further than both are, however far one claims to be."""
         head = await speaker.head()
         second = await self._client.endpoints.witness_of(speaker, head)
         if second is None:
@@ -266,8 +275,9 @@ class Watcher:
                         hint="Use another rpc_url.",
                     ) from error
                 self._range_blocks = max(1, min(self._range_blocks, sources.top - first + 1) // 2)
-            except Unavailable:
-                self._range_blocks = max(1, self._range_blocks // 2)  # perhaps it took too long
+            except Unavailable as error:
+                if error.code == "rpc-down":  # perhaps it took too long
+                    self._range_blocks = max(1, self._range_blocks // 2)
                 raise
             else:
                 self._range_blocks = min(self._most_blocks, self._range_blocks + self._range_blocks // 16 + 1)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
 from halle_node.chain import ChainClient, ChainEvent, Depths, EmbeddedChain, Finality, Watcher
 from halle_node.db import Database, open_database
 from halle_node.db.schema.chain import chain_event
 from halle_protocol.errors import ConfigError, Refused, Unavailable
+from node.chain.following import catch_up, stored
 from node.chain.scripted import ScriptedBlock, ScriptedChain
 
 DEPTHS = Depths(safe=2, final=8)
@@ -63,20 +63,6 @@ def watcher(db: Database, told_client: ChainClient) -> Watcher:
 @pytest.fixture
 def told(db: Database, watcher: Watcher) -> Told:
     return Told(db, watcher)
-
-
-def stored(db: Database) -> list[bytes]:
-    wanted = select(chain_event.c.subject).order_by(chain_event.c.block_number, chain_event.c.log_index)
-    return list(db.read(lambda c: c.execute(wanted).scalars().all()))
-
-
-async def catch_up(watcher: Watcher) -> None:
-    """Step until the watcher stands at the head; forks make it read again."""
-    for _ in range(200):
-        with contextlib.suppress(Unavailable):
-            if not await watcher.step():
-                return
-    raise AssertionError("the watcher never caught up")
 
 
 async def test_events_are_told_with_their_arguments(scripted: ScriptedChain, watcher: Watcher, told: Told) -> None:
