@@ -34,6 +34,7 @@ class Judge:
         self._endpoints = endpoints
         self._remembered = remembered
         self._doubted: Counter[int] = Counter()
+        self.convictions = 0
 
     async def compare_block(self, one: Endpoint, other: Endpoint, number: int, *, is_final: bool) -> None:
         """Return when both have the same block at a height.
@@ -95,7 +96,7 @@ class Judge:
     async def _proven(
         self, number: int, block_hash: bytes, accounts: set[frozenset[Log]], endpoints: Iterable[Endpoint]
     ) -> frozenset[Log] | None:
-        if len(accounts) != 2:  # noqa: PLR2004 one against one
+        if len(accounts) != 2:
             return None
         for each in endpoints:
             shown = await each.request("eth_getBlockByNumber", hex(number), False)
@@ -124,6 +125,7 @@ class Judge:
             )
             _log.warning("a chain endpoint is set aside: %s", error.message)
             each.set_aside(error)
+            self.convictions += 1
 
 
 async def _hash_of(endpoint: Endpoint, number: int) -> bytes | None:
@@ -141,7 +143,7 @@ def _within(logs: Iterable[Log], number: int) -> frozenset[Log]:
 
 def _majority(voices: Sequence[Any]) -> Any:
     """Return what more than half say, None when nobody has that."""
-    if len(voices) < 2:  # noqa: PLR2004 nobody is judged on his own word
+    if len(voices) < 2:
         return None
     value, count = Counter(voices).most_common(1)[0]
     return value if 2 * count > len(voices) else None

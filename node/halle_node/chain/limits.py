@@ -38,6 +38,7 @@ _RANGE_SIGNS = (
     "is limited to",
     "limited to a",
     "too many blocks",
+    "ranges over",
 )
 _RATE_SIGNS = (
     "rate limit",
@@ -64,5 +65,5 @@ def limit_of(method: str, code: int, text: str) -> Limit | None:
         return Limit.RANGE
     if code in _RATE_CODES:
         # The one code without words: of logs it mostly means their number.
-        return Limit.RANGE if method == "eth_getLogs" and code == -32005 else Limit.RATE  # noqa: PLR2004 as documented
+        return Limit.RANGE if method == "eth_getLogs" and code == -32005 else Limit.RATE
     return None

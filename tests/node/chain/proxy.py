@@ -17,8 +17,9 @@ RANGE_ERROR = {"code": -32005, "message": "query returned more than 10000 result
 class Proxy:
     """Passes requests on to `upstream` and answers back, changed.
 
-    Shape: `twists` change a method's result, `instead` answers without asking the chain; `lag` hides the newest blocks; `max_range` and `max_logs` limit
-    eth_getLogs; `error` is a JSON-RPC error and `status` an HTTP status for every request.
+    Shape: `twists` change a method's result, `instead` answers without asking the chain; `lag` hides the newest
+    blocks; `max_range` and `max_logs` limit eth_getLogs; `error` is a JSON-RPC error and `status` an HTTP status
+    for every request.
     """
 
     def __init__(self, upstream: str) -> None:

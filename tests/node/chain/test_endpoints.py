@@ -148,11 +148,11 @@ async def test_ranges_are_halved_and_grow_back(
     assert [each.next_block for each in progress] == sorted({each.next_block for each in progress})
     assert all((each.began, each.head) == (0, market.height) and each.behind > 0 for each in progress)
     assert watcher.progress.behind == 0
-    proxy.max_range, small = 1_000_000, watcher._range_blocks
+    proxy.max_range, small = 1_000_000, watcher._scanner.range_blocks
     for block in range(40):
         await watcher.rescan(block)
         await watcher.step()
-    assert watcher._range_blocks > 3 * small
+    assert watcher._scanner.range_blocks > 3 * small
 
 
 async def test_ranges_with_too_many_logs_are_halved_too(
@@ -222,7 +222,7 @@ def make_up_a_log(proxy: Proxy, market: Anvil) -> None:
     block = market.ask("eth_getBlockByNumber", hex(market.height - 15), False)  # an empty one
     model = market.ask("eth_getLogs", {"fromBlock": "0x0", "toBlock": "latest"})[-1]
     made_up = model | {
-        "topics": [model["topics"][0], "0x" + b"\x77".hex() * 32, *model["topics"][2:]],
+        "topics": [model["topics"][0], "0x" + "77".rjust(64, "0"), *model["topics"][2:]],
         "blockNumber": block["number"],
         "blockHash": block["hash"],
         "logIndex": "0x0",
@@ -241,7 +241,7 @@ def make_up_a_log(proxy: Proxy, market: Anvil) -> None:
 def change_a_log(proxy: Proxy, market: Anvil) -> None:
     changed = market.logs()[7][0]
     proxy.twists["eth_getLogs"] = lambda _, logs: [
-        log | {"topics": [log["topics"][0], "0x" + b"\x66".hex() * 32, *log["topics"][2:]]}
+        log | {"topics": [log["topics"][0], "0x" + "66".rjust(64, "0"), *log["topics"][2:]]}
         if log["blockHash"] == changed
         else log
         for log in logs
@@ -309,11 +309,63 @@ async def test_what_was_stored_speaks_against_a_false_final_block(
     await catch_up(watcher)
     number = market.height - 9
     give_another_block(proxies[0], number)
-    watcher._range_blocks = 1
+    watcher._scanner.range_blocks = 1
     await watcher.rescan(number)
     await catch_up(watcher)
     assert known(db) == market.logs()
     assert state_of(watcher, 0) == ("set-aside", "rpc-lies")
+
+
+@pytest.mark.parametrize("lie", [hide_logs, make_up_a_log])
+async def test_what_one_told_alone_is_taken_back_when_another_is_heard(
+    market: Anvil, db: Database, proxies: list[Proxy], follow: Follow, lie: Callable[[Proxy, Anvil], None]
+) -> None:
+    liar, honest, _ = proxies
+    lie(liar, market)
+    honest.status = 503
+    watcher = follow(liar, honest)
+    gone: list[Any] = []
+    watcher.on_reorg(lambda _, events: gone.extend(events))
+    await catch_up(watcher)
+    await catch_up(watcher)
+    assert known(db) != market.logs()
+    assert watcher.progress.alone > 0
+    honest.status = None
+    watcher._client.endpoints._all[1]._next_try = 0.0  # its rest is over
+    await watcher._client.endpoints.survey()
+    for _ in range(3):
+        await catch_up(watcher)
+    assert known(db) == market.logs()
+    assert gone
+    assert state_of(watcher, 0) == ("set-aside", "rpc-lies")
+
+
+async def test_what_was_read_before_there_was_a_second_is_confirmed_by_it(
+    market: Anvil, db: Database, proxies: list[Proxy], follow: Follow
+) -> None:
+    make_up_a_log(proxies[0], market)
+    await catch_up(follow(proxies[0]))
+    assert known(db) != market.logs()
+    watcher = follow(*proxies[:2])
+    for _ in range(3):
+        await catch_up(watcher)
+    assert known(db) == market.logs()
+
+
+async def test_range_that_one_told_alone_is_confirmed_by_the_next(
+    market: Anvil, db: Database, proxies: list[Proxy], follow: Follow
+) -> None:
+    proxies[1].status = 503
+    watcher = follow(*proxies[:2])
+    await catch_up(watcher)
+    await catch_up(watcher)
+    assert watcher.progress.alone > 0
+    proxies[1].status = None
+    watcher._client.endpoints._all[1]._next_try = 0.0  # its rest is over
+    await watcher._client.endpoints.survey()
+    await catch_up(watcher)
+    assert watcher.progress.alone == 0
+    assert known(db) == market.logs()
 
 
 async def test_head_that_one_makes_up_is_not_followed(
@@ -374,9 +426,7 @@ async def test_transaction_that_an_endpoint_swallows_is_mined_all_the_same(
     """And a receipt that only this endpoint shows does not make it final."""
     payer = keccak256(b"swallowed")
     market.ask("anvil_setBalance", "0x" + address_of(payer).hex(), hex(10**18))
-    proxies[0].instead["eth_sendRawTransaction"] = lambda params: (
-        "0x" + keccak256(bytes.fromhex(params[0][2:])).hex()
-    )
+    proxies[0].instead["eth_sendRawTransaction"] = lambda params: "0x" + keccak256(bytes.fromhex(params[0][2:])).hex()
     client = ChainClient(*(each.url for each in proxies[:2]))
     await client.connect()
     outbox = Outbox(db, client, {address_of(payer): payer}, clock=lambda: int(time.time()), depths=DEPTHS)
@@ -408,7 +458,12 @@ async def test_transaction_that_an_endpoint_swallows_is_mined_all_the_same(
         ("eth_getLogs", -32005, "limit exceeded", Limit.RANGE),
         ("eth_call", -32005, "limit exceeded", Limit.RATE),
         ("eth_getLogs", -32005, "daily request count exceeded, request rate limited", Limit.RATE),
-        ("eth_getLogs", 35, "ranges over 10000 blocks are not supported on freetier, block range too large", Limit.RANGE),
+        (
+            "eth_getLogs",
+            35,
+            "ranges over 10000 blocks are not supported on freetier, block range too large",
+            Limit.RANGE,
+        ),
         ("eth_getLogs", -32000, "exceed maximum block range: 50000", Limit.RANGE),
         ("eth_getLogs", -32614, "eth_getLogs is limited to a 10,000 range", Limit.RANGE),
         ("eth_getLogs", -32603, "query timeout exceeded", Limit.RANGE),
