@@ -109,6 +109,14 @@ class Outbox:
             raise Refused(f"There is no transaction {row_id}.", code="tx-unknown")
         return rows.status(row)
 
+    def waiting(self, limit: int = 200) -> list[TxStatus]:
+        """Return transactions that are not final, and those that failed, newest first."""
+        return [rows.status(row) for row in self._db.read(lambda connection: rows.unsettled(connection, limit))]
+
+    def nudge(self) -> None:
+        """Work now instead of at the next poll."""
+        self._wake.set()
+
     async def wait(self, row_id: int, timeout_s: float) -> Receipt:
         """Return the receipt once the transaction is in a block and succeeded.
 
@@ -288,12 +296,16 @@ class Outbox:
         elif self._is_first_waiting(row) and self._clock() - tried[0].made_at >= self._bump_after_s:
             await self._bump(row)
             await self._broadcast(row)
+            text = f"It is in no block after {self._clock() - tried[-1].made_at} s, at {len(tried)} fees so far."
+            await self._change(row.id, error_code="tx-slow", error_text=text)
 
     async def _nonce_taken(self, row: Row[Any], tried: Sequence[Row[Any]], head: int) -> None:
         """Start again with a new nonce, once it is final that another transaction used this one."""
         depths = self._depths or self._client.depths
         final_block = max(0, head - depths.final + 1)
         if await self._client.final_nonce(row.signer, final_block) <= row.nonce:
+            text = f"Another transaction of the same key has used its number, {row.nonce}."
+            await self._change(row.id, error_code="nonce-taken", error_text=text)
             return
         for attempt in tried:
             if await self._client.endpoints.know_receipt(attempt.tx_hash):
