@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from halle_node.chain import dev
@@ -31,11 +31,19 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class ChainSummary:
-    """Which chain this is and how far it is. Units: `time` unix seconds of the chain, `progress` blocks.
+class ChainHealth:
+    """How far events are read, and how the endpoints do; `error_code` is what stops the reading, "" while it goes on."""
 
-    `problem` is the code of what stops the reading of events, "" while it goes on.
-    """
+    progress: Progress
+    endpoints: tuple[EndpointState, ...]
+    error_code: str = ""
+    error_text: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class ChainSummary:
+    """Which chain this is and how far it is. Units: `time` unix seconds of the chain."""
 
     rpc_url: str
     chain_id: int
@@ -45,9 +53,7 @@ class ChainSummary:
     escrow: str
     tracking: str
     warranty: str
-    progress: Progress
-    problem: str
-    endpoints: tuple[EndpointState, ...]
+    health: ChainHealth
 
 
 @dataclass(frozen=True)
@@ -153,10 +159,16 @@ class Chain:
             escrow=to_checksum(contracts.escrow),
             tracking=to_checksum(contracts.tracking),
             warranty=to_checksum(contracts.warranty),
-            progress=self.watcher.progress,
-            problem=self.watcher.problem.code if self.watcher.problem else "",
-            endpoints=self.client.endpoints.states(),
+            health=self.health(),
         )
+
+    def health(self) -> ChainHealth:
+        """Return how far events are read and how the endpoints do; asks nobody."""
+        found = ChainHealth(self.watcher.progress, self.client.endpoints.states())
+        stopped = self.watcher.problem
+        if stopped is None:
+            return found
+        return replace(found, error_code=stopped.code, error_text=stopped.message, hint=stopped.hint)
 
     async def wallet(self, address: bytes) -> Wallet:
         """Return what an account has. Raises: Unavailable."""

@@ -46,8 +46,7 @@ async def overview(request: web.Request) -> web.Response:
         undo=undo_of(request),
         syncs=[(node.index.store(store), progress) for store, progress in node.index.progress().items()],
         chain_facts=facts,
-        chain_progress=node.chain.watcher.progress,
-        endpoints=node.chain.client.endpoints.states(),
+        chain=node.chain.health(),
         chain_problem=problem,
         kubo=node.kubo.status(),
         kubo_problems=kubo_problems(node.kubo.status(), lang),
@@ -99,13 +98,14 @@ async def chain_facts(node: ServedNode, lang: str) -> tuple[list[tuple[str, Any]
         found = await node.chain.summary()
     except HalleError as error:
         return [], describe(error, lang).title
-    stopped = node.chain.watcher.problem
+    health = found.health
+    stopped = describe(HalleError(health.error_text, code=health.error_code, hint=health.hint), lang)
     return [
         (say(N_("Chain number")), found.chain_id),
         (say(N_("Newest block")), found.block),
         (say(N_("Its time")), show_time(found.time, lang)),
         (say(N_("Escrow contract")), found.escrow),
-    ], describe(stopped, lang).title if stopped is not None else ""
+    ], f"{stopped.title} {stopped.hint}".strip() if health.error_code else ""
 
 
 async def kept(request: web.Request) -> web.Response:

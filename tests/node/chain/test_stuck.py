@@ -1,4 +1,4 @@
-"""Transactions that nobody mines, that are forgotten, displaced or refused on a real chain: explained, and done once."""
+"""Transactions that nobody mines, that are forgotten, displaced or refused on a real chain: explained, done once."""
 
 from __future__ import annotations
 
