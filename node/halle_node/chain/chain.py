@@ -32,7 +32,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class ChainHealth:
-    """How far events are read, and how the endpoints do; `error_code` is what stops the reading, "" while it goes on."""
+    """How far events are read, and how the endpoints do. `error_code` is what stops the reading, or empty."""
 
     progress: Progress
     endpoints: tuple[EndpointState, ...]
