@@ -128,7 +128,7 @@ class ChainProcess:
 
 @dataclass
 class NodeProcess:
-    """One person's node: a home of its own and a process of its own. `rpc_url` may name several, with spaces between."""
+    """One person's node: a home and a process of its own. `rpc_url` may name several, with spaces between."""
 
     name: str
     home: Path
