@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from halle_node.node import Node
 
 State = Literal["ok", "warning", "failed"]
+SOME_BLOCKS = 50
 LOW_DISK_BYTES = 200 * 1024 * 1024
 
 
@@ -104,7 +105,20 @@ async def _chain(node: Node) -> Check:
     if not node.online:
         return Check("chain", "warning", "The node is not running.", "Start it with `halle up`.")
     summary = await node.chain.summary()
-    return Check("chain", "ok", f"Chain {summary.chain_id} at block {summary.block}; the contracts are there.")
+    health = summary.health
+    if health.error_code:
+        return Check("chain", "failed", f"Events are not read: {health.error_text} ({health.error_code})", health.hint)
+    told = f"Chain {summary.chain_id} at block {summary.block}; the contracts are there."
+    unwell = [each for each in health.endpoints if each.state not in ("asked", "ready")]
+    if unwell:
+        first = unwell[0]
+        why = f"{first.error_text} ({first.error_code})" if first.error_code else f"{first.behind} blocks behind"
+        told += f" {len(unwell)} of {len(health.endpoints)} endpoints cannot be relied on: {first.name}: {why}"
+        return Check("chain", "warning", told, "See the page Network; correct rpc_url if this lasts.")
+    if health.progress.behind > SOME_BLOCKS:
+        told += f" Events are read up to block {health.progress.next_block - 1}."
+        return Check("chain", "warning", told, "The node catches up by itself; look again in a few minutes.")
+    return Check("chain", "ok", told)
 
 
 async def _kubo(node: Node) -> Check:

@@ -133,7 +133,7 @@ class Node:
             self.db,
             self._signing_key,
             self.clock,
-            rpc_url=self.config.rpc_url,
+            rpc_urls=self.config.rpc_url,
             chain_id=self.config.chain_id,
             embedded_port=self.config.chain_port,
             embedded_folder=where["chain"],

@@ -55,6 +55,39 @@ PAYMENT = {
     "disputed": Badge("bad", "scale", N_("Money in dispute")),
     "expired": Badge("plain", "clock", N_("Expired")),
 }
+MESSAGE_STATE = {
+    "queued": Badge("wait", "clock", N_("waits")),
+    "refused": Badge("bad", "cross", N_("refused")),
+}
+MESSAGE_KINDS = {
+    "order": N_("Order"),
+    "shipment": N_("Parcel"),
+    "parcel": N_("Parcel"),
+    "checkpoint": N_("Parcel"),
+    "receipt": N_("Receipt"),
+    "settlement": N_("Settlement"),
+    "dispute": N_("Dispute"),
+    "case": N_("Dispute"),
+    "return": N_("Return"),
+    "claim": N_("Warranty"),
+    "warranty": N_("Warranty"),
+    "deliverable": N_("Digital goods"),
+    "chat": N_("Conversation"),
+}
+TRANSACTION = {
+    "queued": Badge("wait", "clock", N_("not sent yet")),
+    "signed": Badge("wait", "clock", N_("not sent yet")),
+    "sent": Badge("wait", "clock", N_("on its way")),
+    "mined": Badge("calm", "check", N_("in a block, not final")),
+    "failed": Badge("bad", "warning", N_("failed")),
+}
+ENDPOINT = {
+    "asked": Badge("ok", "check", N_("in use")),
+    "ready": Badge("ok", "check", N_("checks the first")),
+    "behind": Badge("wait", "clock", N_("is behind")),
+    "resting": Badge("wait", "clock", N_("does not answer")),
+    "set-aside": Badge("bad", "warning", N_("not believed")),
+}
 REACH = {
     "public": Badge("ok", "check", N_("Anyone can reach you")),
     "relayed": Badge("ok", "check", N_("Others reach you through a relay")),
@@ -218,6 +251,8 @@ NOTICES = {
     "sent": N_("Sent."),
     "following": N_("You follow this shop now."),
     "cleaned": N_("Cleaned up."),
+    "retrying": N_("Everything that waits is tried again now."),
+    "taken-in": N_("The message was taken in."),
     "unfollowed": N_("You no longer follow this shop."),
     "test-money": N_("Test money is on its way to your wallet."),
 }
@@ -318,6 +353,59 @@ ERROR_WORDS = {
     "quantity-out-of-range": (N_("This quantity is not possible."), N_("Choose another quantity.")),
     "cart-full": (N_("The cart is full."), N_("Order or remove something first.")),
     "rpc-down": (N_("The chain cannot be reached."), N_("Orders wait safely; try again in a moment.")),
+    "tx-slow": (
+        N_("Nobody has put this transaction into a block yet."),
+        N_("It is sent again with a higher fee by itself; it can happen only once."),
+    ),
+    "nonce-taken": (
+        N_("Another transaction of your key took this one's place."),
+        N_("It is sent anew once that is final. Do not use this key in another wallet at the same time."),
+    ),
+    "nonce-used": (
+        N_("The chain knows a transaction with this number already."),
+        N_("The node finds out which one it is; nothing is sent twice."),
+    ),
+    "underpriced": (N_("The fee was too low."), N_("It is sent again with a higher fee by itself.")),
+    "insufficient-funds": (
+        N_("The account has too few coins for the fee."),
+        N_("Send it some; the page Network shows its address. The rest goes on by itself."),
+    ),
+    "reverted": (
+        N_("The contract refused it."),
+        N_("Look at the order again: its state has changed, or an amount is missing."),
+    ),
+    "signer-unknown": (
+        N_("This node does not have the key for it."),
+        N_("Restore the key, then start the node again."),
+    ),
+    "rpc-error": (N_("The chain refused it for now."), N_("It is tried again by itself.")),
+    "processing-failed": (
+        N_("It could not be processed."),
+        N_("Its sender tries again; after an update of Halle it may go through."),
+    ),
+    "message-unknown": (N_("No such message was set aside."), N_("Look at the list again.")),
+    "rpc-limited": (
+        N_("The chain's endpoint takes no more requests for now."),
+        N_("The node waits and asks again; a second endpoint ends the waiting."),
+    ),
+    "rpc-bad-answer": (
+        N_("The chain's endpoint gives answers that cannot be used."),
+        N_("Use another endpoint if this lasts."),
+    ),
+    "rpc-inconsistent": (
+        N_("The chain's endpoint contradicts itself."),
+        N_("The node asks again; use another endpoint if this lasts."),
+    ),
+    "rpc-disagree": (
+        N_("Two endpoints of the chain contradict each other."),
+        N_("Nothing new is believed until they agree. Name a third one, or take out the one you do not trust."),
+    ),
+    "rpc-lies": (
+        N_("This endpoint said what the chain does not have."),
+        N_("It is not asked any more. Take it out of the settings."),
+    ),
+    "rpc-range": (N_("The chain's endpoint gives too little at a time."), N_("Use another endpoint.")),
+    "wrong-chain": (N_("This endpoint serves another chain."), N_("Correct its address in the settings.")),
     "contracts-missing": (N_("This chain has no Halle contracts."), N_("Choose another chain in the settings file.")),
     "bad-multiaddr": (
         N_("This is not a peer's address."),
@@ -428,6 +516,23 @@ class Words:
     @staticmethod
     def finality(value: str) -> Badge:
         return badge(FINALITY, value)
+
+    @staticmethod
+    def endpoint(value: str) -> Badge:
+        return badge(ENDPOINT, value)
+
+    @staticmethod
+    def message_state(value: str) -> Badge:
+        return badge(MESSAGE_STATE, value)
+
+    @staticmethod
+    def message_kind(value: str) -> str:
+        """What a message is about: the part of its type before the slash."""
+        return MESSAGE_KINDS.get(value.partition("/")[0], value)
+
+    @staticmethod
+    def transaction(value: str) -> Badge:
+        return badge(TRANSACTION, value)
 
     @staticmethod
     def reach_state(value: str) -> Badge:

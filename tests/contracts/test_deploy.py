@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -40,17 +41,19 @@ def serving(command: list[str], ready: str) -> Iterator[str]:
         assert process.stdout is not None
         try:
             line = next(line for line in process.stdout if ready in line)
+            # It goes on talking, and would stand still when nobody listens.
+            threading.Thread(target=process.stdout.read, daemon=True).start()
             yield "http://" + line.split()[-1].removeprefix("http://")
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.wait(timeout=20)
 
 
 @contextmanager
-def anvil(chain_id: int) -> Iterator[str]:
+def anvil(chain_id: int, *more: str) -> Iterator[str]:
     if not ANVIL.is_file():
         missing("anvil", "run `npm ci --ignore-scripts` in contracts/")
-    command = [str(ANVIL), "--port", "0", "--chain-id", str(chain_id)]
+    command = [str(ANVIL), "--port", "0", "--chain-id", str(chain_id), *more]
     with serving(command, "Listening on") as url:
         yield url
 

@@ -29,7 +29,10 @@ from halle_node.catalog import (
     ZoneForm,
 )
 from halle_node.catalog.naming import Naming
-from halle_node.chain.chain import ChainSummary, TokenBalance, Wallet
+from halle_node.chain import TxStatus
+from halle_node.chain.chain import ChainHealth, ChainSummary, TokenBalance, Wallet
+from halle_node.chain.endpoint import EndpointState
+from halle_node.chain.watcher import Progress
 from halle_node.config import Config
 from halle_node.db import open_database
 from halle_node.index.sync import SyncProgress
@@ -424,10 +427,34 @@ class Wire:
         return 0
 
 
+class Sendings:
+    """The transactions of the chain, scripted."""
+
+    def __init__(self) -> None:
+        self.nudged = 0
+        self.rows = [
+            TxStatus(7, "sent", "approve", b"", b"", 4, b"\xab" * 32, None, "tx-slow", "It is in no block after 62 s."),
+            TxStatus(5, "failed", "claim", b"", b"", None, None, None, "reverted", "The contract refused: TooEarly."),
+        ]
+
+    def waiting(self) -> list[TxStatus]:
+        return self.rows
+
+    def nudge(self) -> None:
+        self.nudged += 1
+
+
 class ChainEnd:
     """The chain, scripted."""
 
     down = False
+    shown = ChainHealth(Progress(1742, 1743, 1742), (EndpointState("127.0.0.1:8545", "asked", 1742, 0, 3, 0),))
+
+    def __init__(self) -> None:
+        self.outbox = Sendings()
+
+    def health(self) -> ChainHealth:
+        return self.shown
 
     def _answer(self) -> None:
         if self.down:
@@ -436,7 +463,15 @@ class ChainEnd:
     async def summary(self) -> ChainSummary:
         self._answer()
         return ChainSummary(
-            "http://127.0.0.1:8545", 31337, 1742, NOW, True, "0x" + "E5" * 20, "0x" + "E6" * 20, "0x" + "E7" * 20
+            "http://127.0.0.1:8545",
+            31337,
+            1742,
+            NOW,
+            True,
+            "0x" + "E5" * 20,
+            "0x" + "E6" * 20,
+            "0x" + "E7" * 20,
+            self.health(),
         )
 
     async def wallet(self, address: bytes) -> Wallet:

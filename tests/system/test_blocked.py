@@ -1,4 +1,4 @@
-"""A store that the merchant blocked: it begins no order, finishes those it has, and can be taken back."""
+"""A store that the merchant blocked: it orders nothing new, finishes what it has ordered, and can be taken back."""
 
 from __future__ import annotations
 

@@ -342,6 +342,7 @@ class TransactionView:
     state: str
     tx_hash: str
     error: str = ""
+    error_code: str = ""
 
 
 @dataclass(frozen=True)

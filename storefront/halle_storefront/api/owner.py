@@ -136,6 +136,28 @@ async def remove_mailbox(node: ServedNode, request: web.Request) -> Any:
     return await _mailboxes_changed(node, request)
 
 
+async def waiting(node: ServedNode, _: web.Request) -> Any:
+    """What has not reached the other side or the chain yet, and what was set aside of what came."""
+    return {
+        "messages": node.messages.waiting(),
+        "quarantine": node.messages.quarantine(),
+        "received": node.messages.inbound_counts(),
+        "transactions": node.chain.outbox.waiting(),
+    }
+
+
+async def retry_waiting(node: ServedNode, request: web.Request) -> Any:
+    node.messages.hasten()
+    node.chain.outbox.nudge()
+    return await waiting(node, request)
+
+
+async def retry_quarantined(node: ServedNode, request: web.Request) -> Any:
+    form = await forms.body_of(request)
+    await node.messages.retry_quarantined(forms.text(form, "sender"), forms.text(form, "message_id"))
+    return await waiting(node, request)
+
+
 async def _mailboxes_changed(node: ServedNode, request: web.Request) -> Any:
     """Whoever writes to us must know at once."""
     await node.catalog.publish(products=False)
@@ -326,6 +348,9 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/mailboxes", add_mailbox),
     ("POST", "/mailboxes/remove", remove_mailbox),
     ("POST", "/mailboxes/collect", collect_mail),
+    ("GET", "/waiting", waiting),
+    ("POST", "/waiting/retry", retry_waiting),
+    ("POST", "/waiting/quarantine", retry_quarantined),
     ("GET", "/products", list_products),
     ("POST", "/products", add_product),
     ("GET", "/products/{handle}", show_product),

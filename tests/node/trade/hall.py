@@ -83,7 +83,7 @@ class Home:
         home, clock = self.config.home, self.clock
         self.db = open_database(home / "halle.db")
         self.blocks = BlockStore(home / "blocks")
-        self.chain = Chain(self.db, self._key, clock, rpc_url=self.hall.rpc_url, embedded_folder=home / "chain")
+        self.chain = Chain(self.db, self._key, clock, rpc_urls=[self.hall.rpc_url], embedded_folder=home / "chain")
         await self.chain.start()
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, clock)
         judge = ReviewJudge(self.db, self.chain)
