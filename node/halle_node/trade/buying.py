@@ -7,6 +7,7 @@ funded on exactly these terms, and a merchant who is there can only sign them or
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,7 +25,6 @@ from halle_protocol.keys import delivery_code_hash
 from halle_protocol.messages import Message, thread_of
 from halle_protocol.order import Status
 
-DELIVERY_CODE_BYTES = 16
 SALT_BYTES = 32
 TITLE_CHARS = 200
 MAX_ADDRS = 16
@@ -43,8 +43,9 @@ class Buying:
         store = offer.address_of(form.store)
         wanted = self._cart.wanted(store)
         chain_time = await room.ask_chain_time()
-        code = secrets.token_bytes(DELIVERY_CODE_BYTES)
-        agreed = self._deal(store, wanted, form, chain_time, code)
+        agreed = self._deal(store, wanted, form, chain_time)
+        code = room.keys.delivery_code(agreed.terms.order_hash)
+        agreed = replace(agreed, terms=replace(agreed.terms, delivery_code=delivery_code_hash(code)))
         message = self._request(store, wanted, form, agreed, code)
         destination = letters.store_destination(room, store)
         row = self._row(store, wanted, form, agreed, code, message)
@@ -80,7 +81,7 @@ class Buying:
 
         await room.db.write(change)
 
-    def _deal(self, store: bytes, wanted: list[Wanted], form: CheckoutForm, chain_time: int, code: bytes) -> Deal:
+    def _deal(self, store: bytes, wanted: list[Wanted], form: CheckoutForm, chain_time: int) -> Deal:
         room = self._room
         profile = offer.profile_of(room, store)
         currency = wanted[0].variant.price.currency
@@ -94,7 +95,7 @@ class Buying:
             country=country,
             rate_id=form.rate_id or None,
             salt=secrets.token_bytes(SALT_BYTES),
-            delivery_code_hash=delivery_code_hash(code),
+            delivery_code_hash=bytes(32),  # it comes from the hash of what is agreed here
             created=chain_time,
             valid_until=chain_time + profile.terms.quote_valid_s,
         )
