@@ -7,7 +7,6 @@ funded on exactly these terms, and a merchant who is there can only sign them or
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -45,7 +44,6 @@ class Buying:
         chain_time = await room.ask_chain_time()
         agreed = self._deal(store, wanted, form, chain_time)
         code = room.keys.delivery_code(agreed.terms.order_hash)
-        agreed = replace(agreed, terms=replace(agreed.terms, delivery_code=delivery_code_hash(code)))
         message = self._request(store, wanted, form, agreed, code)
         destination = letters.store_destination(room, store)
         row = self._row(store, wanted, form, agreed, code, message)
@@ -95,7 +93,7 @@ class Buying:
             country=country,
             rate_id=form.rate_id or None,
             salt=secrets.token_bytes(SALT_BYTES),
-            delivery_code_hash=bytes(32),  # it comes from the hash of what is agreed here
+            code_hash=lambda order_hash: delivery_code_hash(room.keys.delivery_code(order_hash)),
             created=chain_time,
             valid_until=chain_time + profile.terms.quote_valid_s,
         )

@@ -41,7 +41,7 @@ def check_offer(room: Room, order: Order) -> OrderDocument:
         country=document.country,
         rate_id=document.rate_id,
         salt=document.salt,
-        delivery_code_hash=terms.delivery_code,
+        code_hash=lambda _: terms.delivery_code,
         created=document.created,
         valid_until=terms.valid_until,
     )
