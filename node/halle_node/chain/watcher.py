@@ -73,6 +73,8 @@ class Watcher:
         self._wake = asyncio.Event()
         self.head_number: int | None = None
         self.problem: HalleError | None = None
+        self.caught_up = False
+        """The chain was read to its end at least once since the start."""
 
     def subscribe(self, callback: Subscriber) -> None:
         """Have `callback(connection, events)` run in the transaction that stores events or raises their
@@ -150,9 +152,11 @@ class Watcher:
         first = await self._first_block(head.number)
         if first > head.number:
             await self._settle(head.number)
+            self.caught_up = True
             return False
         scan = await self._scan(first, min(head.number, first + self._range_blocks - 1), head.number)
         await self._db.write(lambda connection: self._store(connection, scan))
+        self.caught_up = self.caught_up or scan.last == head.number
         return scan.last < head.number
 
     @property

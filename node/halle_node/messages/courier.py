@@ -186,7 +186,8 @@ class Courier:
 
     def _pack(self, entry: Due) -> _Trip:
         newest = self.directory(entry.recipient) if self.directory else None
-        to = newest or entry.destination
+        # A restored store writes from a new place before its profile is known everywhere: the younger prekey says which.
+        to = entry.destination if newest is None or _is_younger(entry.destination, newest) else newest
         return _Trip(entry, to.route, seal_envelope(entry.message, entry.recipient, to.prekey).encode())
 
     async def _try_ways(self, trip: _Trip) -> Left | None:
@@ -294,6 +295,10 @@ class Courier:
 
         log.info("message to %s not delivered: %s", entry.recipient.hex(), error.code)
         await self._db.write(record)
+
+
+def _is_younger(one: Destination, other: Destination) -> bool:
+    return one.prekey.not_after > other.prekey.not_after
 
 
 def _is_passing(error: HalleError) -> bool:

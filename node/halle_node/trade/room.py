@@ -47,6 +47,8 @@ class Room:
     whereabouts: Callable[[], Sequence[str]] = tuple
     announce: Callable[[Any], Awaitable[None]] | None = None
     fetch: Fetch | None = None
+    is_replaced: Callable[[], bool] = lambda: False
+    """Another machine runs this store with a later grant."""
     rules: Rules = Rules()
     chain_clock: ChainClock = field(default_factory=lambda: ChainClock())
 

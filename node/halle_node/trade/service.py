@@ -57,11 +57,13 @@ class TradeService:
         whereabouts: Callable[[], Sequence[str]] = tuple,
         announce: Callable[[Any], Awaitable[None]] | None = None,
         fetch: Fetch | None = None,
+        is_replaced: Callable[[], bool] = lambda: False,
         rules: Rules | None = None,
     ) -> None:
         """Join the rooms.
 
-        `whereabouts` gives our peer addresses, `announce` tells the network of a publish, `fetch` brings blocks.
+        `whereabouts` gives our peer addresses, `announce` tells the network of a publish, `fetch` brings blocks,
+        `is_replaced` says whether another machine runs this store with a later grant.
         """
         room = Room(
             config=config,
@@ -76,6 +78,7 @@ class TradeService:
             whereabouts=whereabouts,
             announce=announce,
             fetch=fetch,
+            is_replaced=is_replaced,
             rules=rules or Rules(),
         )
         self.services = Services(room)
@@ -86,7 +89,9 @@ class TradeService:
         self._operator = Operator(room)
         self._receiving = Receiving(room)
         self._watching = Watching(room)
-        self._background = Background(room, self._moves, self._operator, self._watching)
+        self._history = self._moves.history
+        self._background = Background(room, self._moves, self._operator, self._watching, self._history)
+        self._history.register()
         self._receiving.register()
         self._watching.subscribe()
 
