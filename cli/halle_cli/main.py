@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "up"),
     "open": ("up", "open_pages"),
     "demo": ("demo", "demo"),
+    "backup": ("backup", "backup"),
+    "restore": ("backup", "restore"),
     "doctor": ("home", "doctor"),
     "import": ("products", "import_csv"),
     "product": ("products", "product"),

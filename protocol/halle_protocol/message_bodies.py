@@ -360,7 +360,7 @@ class DeliverableRequest(Model):
 
 
 class HistoryRequest(Model):
-    """A store that lost its records asks a counterparty what the two said in these orders; `reply` is where it is now."""
+    """A store that lost its records asks what the two said in these orders; `reply` is where it is now."""
 
     orders: Annotated[tuple[Hash32, ...], Field(min_length=1, max_length=MAX_HISTORY_ORDERS)]
     reply: ReplyRoute

@@ -158,7 +158,7 @@ def _add_file(tar: tarfile.TarFile, name: str, path: Path, progress: Progress) -
     with path.open("rb") as file:
         # A journal may grow while it is read: what is there now is whole.
         info.size = path.stat().st_size
-        tar.addfile(info, _Counted(file, progress))  # type: ignore[arg-type]
+        tar.addfile(info, _Counted(file, progress))
 
 
 class _Counted:

@@ -39,7 +39,12 @@ Progress = Callable[[int], None]
 
 
 def restore_home(
-    config: Config, phrase: str, *, password: str = "", file: Path | None = None, progress: Progress = lambda count: None
+    config: Config,
+    phrase: str,
+    *,
+    password: str = "",
+    file: Path | None = None,
+    progress: Progress = lambda count: None,
 ) -> MadeHome:
     """Make the home of the store that `phrase` names, with all that `file` kept; without a file with its keys alone.
 

@@ -97,8 +97,9 @@ class BackupService:
             form = json.dumps(vars(made))
             await self._db.write(lambda conn: notes.write(conn, NOTE, form, header.made))
         except HalleError as error:
-            told = {"error_code": error.code, "error_text": error.message, "error_hint": error.hint}
-            self._state = replace(self._state, state="failed", **told)
+            self._state = replace(
+                self._state, state="failed", error_code=error.code, error_text=error.message, error_hint=error.hint
+            )
         else:
             self._state = replace(self._state, state="done", done=self._state.total)
 
@@ -159,7 +160,9 @@ def _told_plainly(path: Path) -> Iterator[None]:
 def _check_target(path: Path, home: Path) -> None:
     """Refuse a place where a back-up would destroy something, or be lost together with the home."""
     if not path.is_absolute() or path.is_dir() or path.name in ("", ".", ".."):
-        raise Refused(f"{path} is not the full path of a file.", code="backup-path", hint="Such as /media/usb/shop.halle")
+        raise Refused(
+            f"{path} is not the full path of a file.", code="backup-path", hint="Such as /media/usb/shop.halle"
+        )
     if path.resolve().is_relative_to(home.resolve()):
         raise Refused(
             "A back-up inside the home is lost together with it.",
@@ -167,7 +170,9 @@ def _check_target(path: Path, home: Path) -> None:
             hint="Choose another disk, or at least another folder.",
         )
     if not path.parent.is_dir():
-        raise Refused(f"The folder {path.parent} does not exist.", code="backup-path", hint="Make it, or choose another.")
+        raise Refused(
+            f"The folder {path.parent} does not exist.", code="backup-path", hint="Make it, or choose another."
+        )
     try:
         with path.open("rb") as file:
             known = file.read(len(MAGIC)) == MAGIC

@@ -163,7 +163,9 @@ def damaged() -> Refused:
 
 
 def _not_a_backup() -> Refused:
-    return Refused("That file is no back-up of a Halle store.", code="not-a-backup", hint="halle backup FILE makes one.")
+    return Refused(
+        "That file is no back-up of a Halle store.", code="not-a-backup", hint="halle backup FILE makes one."
+    )
 
 
 def _info(store: bytes, made: int) -> bytes:

@@ -178,7 +178,7 @@ class Publisher:
                     plan.changes[key] = None
                     plan.editions[key] = Edition(None, last.seq, b"")
                 continue
-            content = self._content(type_name, body)
+            content = self.content_of(type_name, body)
             if last is not None and last.cid is not None and last.content == content:
                 cids[key] = last.cid
                 continue
@@ -192,7 +192,7 @@ class Publisher:
         self._blocks.put_many(blocks)
         return cids
 
-    def _content(self, type_name: str, body: Body) -> bytes:
+    def content_of(self, type_name: str, body: Body) -> bytes:
         """What a document says and who vouches for it: a new operator key signs everything again."""
         hashed = hashlib.sha256(type_name.encode() + b"\0" + self._keys.operator_address)
         hashed.update(dagcbor.encode(body))
@@ -212,6 +212,14 @@ class Publisher:
         same_grant = last is not None and last.head.grant == self._keys.grant.cid
         if last is not None and fresh and not plan.changes and same_grant and same_pages:
             return Published(last.head, last.catalog_root, (), last.announcement, is_new=False)
+        if replace and self._is_outranked(connection):
+            self._keys.renew_grant(now)
+        elif self._is_outranked(connection):
+            raise Refused(
+                "Another machine runs this store now, with a later grant than this one's.",
+                code="replaced-elsewhere",
+                hint="Use that one. To make this the store again: halle product publish --replace",
+            )
         own_seq, heard_seq = last.head.seq if last else 0, _heard_seq(connection, self._keys.store_address)
         if heard_seq > own_seq and not replace:
             raise Refused(
@@ -238,6 +246,9 @@ class Publisher:
         changed = tuple(sorted(key for key, cid in plan.changes.items() if cid is not None))
         removed = tuple(sorted(key for key, cid in plan.changes.items() if cid is None))
         return Published(head, root, changed, announce(head, self._keys.grant).encode(), True, removed)
+
+    def _is_outranked(self, connection: Connection) -> bool:
+        return heard_grant(connection, self._keys.store_address) > self._keys.grant.sequence
 
     def _site(self, connection: Connection, plan: Plan, root: CID, last: Published | None) -> CID | None:
         """Make the static shop; when that fails the last one stays, because selling must not wait for pages."""
@@ -309,10 +320,24 @@ def last_head(connection: Connection) -> Published | None:
     return Published(head, CID.from_bytes(row.root), (), row.frame, is_new=False)
 
 
+def store_adopted(connection: Connection, head: Head, root: CID, frame: bytes, editions: Mapping[str, Edition]) -> None:
+    """Go on from an edition that the network kept, whose documents are now those of `root`."""
+    _write_head(connection, Published(head, root, (), frame, is_new=False))
+    _write_editions(connection, editions)
+
+
 def _heard_seq(connection: Connection, store: bytes) -> int:
     """The highest head of this very store that the network told of, perhaps made on another machine."""
     query = select(func.max(heard_head.c.seq)).where(heard_head.c.store == store)
     return connection.execute(query).scalar() or 0
+
+
+def heard_grant(connection: Connection, store: bytes) -> int:
+    """The sequence of the grant in the newest head of this very store that the network told of."""
+    query = select(heard_head.c.frame).where(heard_head.c.store == store)
+    frame = connection.execute(query).scalar()
+    grant = None if frame is None else Announcement.decode(frame).open()[1]
+    return 0 if grant is None else grant.sequence
 
 
 def _editions(connection: Connection) -> dict[str, Edition]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, or_, select
 
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade import arbiting, book, chainwork, goods
+from halle_node.trade.buying import own_code
 from halle_node.trade.certificates import cards
 from halle_node.trade.folding import refresh, state_of
 from halle_node.trade.history import History
@@ -35,9 +36,7 @@ BATCH = 50
 class Background:
     """The rounds."""
 
-    def __init__(
-        self, room: Room, moves: Moves, operator: Operator, watching: Watching, history: History
-    ) -> None:
+    def __init__(self, room: Room, moves: Moves, operator: Operator, watching: Watching, history: History) -> None:
         self._room = room
         self._history = history
         self._moves = moves
@@ -89,7 +88,8 @@ class Background:
         if terms.order_id(client.chain_id, self._room.chain.contracts.escrow, buyer) != order_id:
             return  # the endpoint shows another transaction than the one that funded this order
         if book.find(conn, key).terms is None:
-            book.change(conn, key, terms=book.encode_terms(terms))
+            code = own_code(self._room, terms) if buyer == self._room.me else None
+            book.change(conn, key, terms=book.encode_terms(terms), delivery_code=code)
         refresh(conn, key, self._room.clock())
 
     async def _reconsider(self) -> None:

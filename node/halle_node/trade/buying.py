@@ -23,6 +23,7 @@ from halle_protocol.errors import Refused
 from halle_protocol.keys import delivery_code_hash
 from halle_protocol.messages import Message, thread_of
 from halle_protocol.order import Status
+from halle_protocol.terms import Terms
 
 SALT_BYTES = 32
 TITLE_CHARS = 200
@@ -157,6 +158,15 @@ class Buying:
             "created_at": now,
             "updated_at": now,
         }
+
+
+def own_code(room: Room, terms: Terms) -> bytes | None:
+    """Return the delivery code of an order of ours, found again from the phrase; None for one that was drawn at random.
+
+    Raises: Refused keys-locked in a home that was not unlocked since an older Halle.
+    """
+    code = room.keys.delivery_code(terms.order_hash)
+    return code if delivery_code_hash(code) == terms.delivery_code else None
 
 
 def reply_route(room: Room, name: str) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, and_, or_, select
 
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.messages import inbox
+from halle_node.messages.route import Destination
 from halle_node.trade import book, digital, letters, restored
 from halle_node.trade.book import Order
-from halle_node.trade.buying import reply_route
+from halle_node.trade.buying import own_code, reply_route
 from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
@@ -25,7 +26,6 @@ from halle_node.trade.receiving import read_request, request_columns
 from halle_node.trade.room import Room
 from halle_protocol.errors import HalleError, ProtocolError, Refused, Unavailable
 from halle_protocol.history import HISTORY, answers, is_whole, read_answer
-from halle_protocol.keys import delivery_code_hash
 from halle_protocol.message_bodies import MAX_HISTORY_ORDERS
 from halle_protocol.messages import HistoryAnswer, HistoryRequest, Message, OrderQuote, parse_message, thread_of
 
@@ -55,8 +55,7 @@ class History:
         room = self._room
         if not room.chain.watcher.caught_up:
             return
-        due = room.db.read(self._due)
-        if due or room.db.read(restored.is_catching_up):
+        if room.db.read(lambda conn: bool(self._due(conn)) or restored.is_catching_up(conn)):
             await room.db.write(self._ask)
 
     def _due(self, conn: Connection) -> list[Order]:
@@ -116,7 +115,7 @@ class History:
                 )
                 self._send(conn, told, where)
 
-    def _send(self, conn: Connection, message: Message, where: letters.Destination | None) -> None:
+    def _send(self, conn: Connection, message: Message, where: Destination | None) -> None:
         assert where is not None  # the request names a way
         try:
             self._room.messages.send(conn, message, where.prekey, where.route)
@@ -209,19 +208,11 @@ def _learn_request(room: Room, conn: Connection, order: Order, message: Message)
     if order.role == "buyer":
         view = room.index.store(order.merchant)
         columns["merchant_name"] = (view.name if view else "")[:TITLE_CHARS]
+        columns["delivery_code"] = own_code(room, terms)
     book.change(conn, order.key, **columns)
 
 
-def own_delivery_code(room: Room, terms_hash: bytes, committed: bytes) -> bytes | None:
-    """Return the delivery code of an order of ours, found again from the phrase; None for one made otherwise."""
-    try:
-        code = room.keys.delivery_code(terms_hash)
-    except HalleError:
-        return None
-    return code if delivery_code_hash(code) == committed else None
-
-
-def _destination(room: Room, orders: Iterable[Order]) -> letters.Destination:
+def _destination(room: Room, orders: Iterable[Order]) -> Destination:
     """Return where a counterparty is reached: by its profile, else as one of the orders says.
 
     Raises: HalleError when nobody knows.

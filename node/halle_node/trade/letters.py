@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from halle_node.db.schema.messages import message_outbox
-from halle_node.messages.route import Destination, Route
+from halle_node.messages.route import Destination, Route, newer
 from halle_node.trade import book
 from halle_node.trade.book import Order
 from halle_node.trade.room import Room
@@ -114,14 +114,6 @@ def newest_destination(room: Room, recipient: bytes, told: ReplyRoute | None = N
         published = store_destination(room, recipient)
         found += [published] if published.route.peer_id else []
     return newer(*found) if found else None
-
-
-def newer(*found: Destination) -> Destination:
-    """Return the destination with the prekey that lives longest, the later one of equals.
-
-    A store that was restored tells its new route before its profile is known everywhere.
-    """
-    return max(reversed(found), key=lambda each: each.prekey.not_after)
 
 
 def reply_destination(reply: ReplyRoute) -> Destination:

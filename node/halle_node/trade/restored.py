@@ -24,9 +24,7 @@ GO_ON = "go_on"
 def is_held(order: Order, move: str) -> bool:
     """Say whether a move must wait for the chain or the other side."""
     waits = order.row.restored
-    return (waits == WAITS_FOR_CHAIN and move != "chat") or (
-        waits == WAITS_FOR_HISTORY and move in UNSEEN_BY_THE_CHAIN
-    )
+    return (waits == WAITS_FOR_CHAIN and move != "chat") or (waits == WAITS_FOR_HISTORY and move in UNSEEN_BY_THE_CHAIN)
 
 
 def is_catching_up(conn: Connection) -> bool:
@@ -49,4 +47,3 @@ def somebody_waits(conn: Connection) -> bool:
     """Say whether an order we sell waits for its buyer's copy: its goods may be spoken for already."""
     waiting = select(table.c.order_key).where(table.c.restored != "", table.c.role == "merchant").limit(1)
     return conn.execute(waiting).first() is not None
-

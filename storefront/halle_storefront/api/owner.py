@@ -73,6 +73,14 @@ async def clean_up(node: ServedNode, request: web.Request) -> Any:
     return await node.clean_up(apply=(await forms.body_of(request)).get("apply") is True)
 
 
+async def start_backup(node: ServedNode, request: web.Request) -> Any:
+    return node.backup.start(Path(forms.text(await forms.body_of(request), "file")))
+
+
+async def show_backup(node: ServedNode, _: web.Request) -> Any:
+    return node.backup.state()
+
+
 async def network(node: ServedNode, _: web.Request) -> Any:
     return {
         "peer_id": node.network.peer_id,
@@ -312,6 +320,8 @@ async def advance_clock(node: ServedNode, request: web.Request) -> Any:
 ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/node", show_node),
     ("GET", "/doctor", doctor),
+    ("GET", "/backup", show_backup),
+    ("POST", "/backup", start_backup),
     ("GET", "/blocks/verify", verify_blocks),
     ("GET", "/pins", pins),
     ("POST", "/blocks/clean-up", clean_up),
