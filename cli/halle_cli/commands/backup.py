@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from halle_cli.commands.home import read_phrase, tell_home, uninterrupted
+from halle_cli.commands.home import read_phrase, tell_home
 from halle_cli.console import err, out, print_facts, print_json, read_password, size, when
 from halle_cli.session import Client, node_session
 from halle_node.config import load
@@ -98,7 +98,7 @@ def restore(
     phrase = read_phrase(phrase_file) if phrase_file else _ask_phrase()
     password = "" if no_password else read_password(config, confirm=True)
     total = file.stat().st_size if file is not None and file.is_file() else None
-    with uninterrupted(), Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as bar:
+    with Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as bar:
         task = bar.add_task("Unpacking …", total=total)
         made = restore_home(
             config,

@@ -53,17 +53,16 @@ def restore_home(
     """
     refuse_existing(config)
     words, now = clean_phrase(phrase), int(time.time())
-    if file is None:
-        made = create_home(config, phrase=words, password=password)
-        _after(config.home, now, None)
-        return made
     if config.home.exists() and any(config.home.iterdir()):
         raise Refused(f"{config.home} is not empty.", code="folder-not-empty", hint="Choose another home with --home.")
     draft = _make_draft(config.home)
     try:
-        backup_made = _unpack(file, words, draft, progress)
-        _make_keys(draft, words, password, config, now)
-        _after(draft, now, backup_made)
+        if file is None:
+            create_home(config.model_copy(update={"home": draft}), phrase=words, password=password)
+        else:
+            _unpack(file, words, draft, progress)
+            _make_keys(draft, words, password, config, now)
+        _after(draft, now)
         if config.home.exists():
             config.home.rmdir()
         draft.rename(config.home)
@@ -88,7 +87,7 @@ def _make_draft(home: Path) -> Path:
     return draft
 
 
-def _unpack(file: Path, words: str, draft: Path, progress: Progress) -> int:
+def _unpack(file: Path, words: str, draft: Path, progress: Progress) -> None:
     with translated(), file.open("rb") as source:
         header = read_header(source)
         store = address_of(store_key(words))
@@ -100,7 +99,6 @@ def _unpack(file: Path, words: str, draft: Path, progress: Progress) -> int:
             )
         key = open_key(header, recovery_of(words)[0])
         contents.unpack(SealedReader(source, key, header), draft, progress)
-    return header.made
 
 
 def _make_keys(draft: Path, words: str, password: str, config: Config, now: int) -> None:
@@ -118,10 +116,10 @@ def _make_keys(draft: Path, words: str, password: str, config: Config, now: int)
     )
 
 
-def _after(home: Path, now: int, backup_made: int | None) -> None:
+def _after(home: Path, now: int) -> None:
     """Write down that this is a restored node, and stop what another machine may have done since."""
     db = open_database(paths(Config(home=home))["database"])
-    note = {"at": now, "backup_made": backup_made, "head_found": False}
+    note = {"at": now, "head_found": False}
 
     def change(conn: Connection) -> None:
         told = {"error_code": "restored", "error_text": "The node was restored; make the move again if it is due."}
