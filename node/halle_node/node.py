@@ -165,7 +165,7 @@ class Node:
         )
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
-        self.catalog.looks_for_edition = lambda: self.comeback.is_looking
+        self.catalog.note_restored(self.comeback.restored_at, lambda: self.comeback.is_looking)
         self.naming = Naming(self.db, self.keys.peer_private, self.clock)
         self.kubo = make_publisher(self.config, self._kubo_source())
         self._closing.push_async_callback(self.kubo.close)

@@ -134,7 +134,7 @@ def test_buyer_comes_back_from_their_phrase_alone(hall: Hall) -> None:
     bring_back(hall.buyer, hall.phrases["buyer"], peers=tuple(hall.merchant.found.addrs))
     again = [Deal(hall.buyer, hall.merchant, deal._order_id) for deal in (open_order, refused)]
     for deal in again:
-        until("the order is known again", lambda deal=deal: deal._order_id in ids_of(hall.buyer))
+        until("the order is known again", lambda deal=deal: deal.key in ids_of(hall.buyer))
         deal.reaches(hall.buyer, "the shop has told what was said", lambda order: order["lines"])
     order = again[0].at(hall.buyer)
     assert order["delivery_code"] == code

@@ -38,6 +38,8 @@ DAY_S = 86_400
 BATCH = 500
 # Type, store, seq, issued and signature take the rest of the 64 KiB.
 MAX_BODY_BYTES = 64 * 1024 - 400
+# The machine that was lost may still run somewhere: what it publishes must not get a number that is ours.
+RESTORED_LEAP = 1_000
 PIN, PIN_NEXT, PIN_BEFORE = "own/head", "own/next", "own/before"
 # The same pages of the same catalog would fail again: they are tried when either changes.
 FAILED = "failed "
@@ -81,6 +83,7 @@ class Publisher:
         self._blocks = blocks
         self._keys = keys
         self._clock = clock
+        self.restored_at = 0
 
     def prepare(self, connection: Connection, *, products: bool = True) -> Plan:
         """Sign every document whose content changed and store its block; return what is to change.
@@ -231,6 +234,8 @@ class Publisher:
         self._blocks.put_many(list(pages.items()))
         site = self._site(connection, plan, root, last)
         seq = max(own_seq, heard_seq) + 1
+        if last is None or last.head.issued <= self.restored_at:
+            seq += RESTORED_LEAP if self.restored_at else 0
         head = sign_head(
             self._keys.operator_private,
             self._keys.store_address,

@@ -68,8 +68,11 @@ class CatalogService:
         self._publishing = asyncio.Lock()
         self._importing = asyncio.Lock()
         self._subscribers: list[Callable[[Published], Awaitable[None]]] = []
-        self.looks_for_edition: Callable[[], bool] = lambda: False
-        """A restored store publishes nothing before it knows what the network has of it."""
+        self._looks_for_edition: Callable[[], bool] = lambda: False
+
+    def note_restored(self, at: int, is_looking: Callable[[], bool]) -> None:
+        """Publish as a store that was restored `at`: nothing before it knows what the network has of it."""
+        self._publisher.restored_at, self._looks_for_edition = at, is_looking
 
     def subscribe(self, callback: Callable[[Published], Awaitable[None]]) -> None:
         """Await `callback(published)` after every publish that made a new head."""
@@ -264,7 +267,7 @@ class CatalogService:
         Raises: Refused("published-elsewhere" | "replaced-elsewhere" | "edition-unknown"), Refused("document-invalid")
         for the profile or delivery zones; products that cannot be published are left out and listed by `problems`.
         """
-        if self.looks_for_edition() and not replace:
+        if self._looks_for_edition() and not replace:
             raise Refused(
                 "This restored store still looks for its last edition in the network.",
                 code="edition-unknown",
