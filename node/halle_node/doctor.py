@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 State = Literal["ok", "warning", "failed"]
 LOW_DISK_BYTES = 200 * 1024 * 1024
-OLD_BACKUP_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ async def _backup(node: Node) -> Check:
             return Check("backup", "ok", "There is nothing to back up yet.")
         return Check("backup", "warning", "No back-up was ever made.", "halle backup FILE, on another disk.")
     days = (node.clock() - last.at) // 86_400
-    state: State = "warning" if days > OLD_BACKUP_DAYS else "ok"
+    state: State = "warning" if node.backup.is_due() else "ok"
     hint = "halle backup FILE" if state == "warning" else ""
     return Check("backup", state, f"The last back-up is {days} days old: {last.path}", hint)
 

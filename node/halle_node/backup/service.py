@@ -24,6 +24,7 @@ from halle_node.keys import Keys
 from halle_protocol.errors import HalleError, Refused, Unavailable
 
 NOTE = "backup"
+OLD_S = 7 * 86_400
 SUFFIX = ".part"
 OWNER_ONLY = 0o600
 
@@ -68,6 +69,11 @@ class BackupService:
         """Return the newest good back-up; None when there never was one."""
         form = self._db.read(lambda conn: notes.read(conn, NOTE))
         return None if form is None else LastBackup(**json.loads(form))
+
+    def is_due(self) -> bool:
+        """Say whether the last back-up is older than a week, or there never was one."""
+        last = self.last()
+        return last is None or self._clock() - last.at > OLD_S
 
     def start(self, path: Path) -> BackupState:
         """Begin a back-up into a file.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import home, imports, network, orders, products, roles, settings
+from . import backup, home, imports, network, orders, products, roles, settings
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -53,4 +53,5 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post(f"{base}/settings/policies", settings.save_policies),
         web.post(f"{base}/settings/parties", settings.save_parties),
         web.post(f"{base}/settings/rules", settings.save_rules),
+        web.post(f"{base}/settings/backup", backup.start),
     ]

@@ -92,7 +92,16 @@ FRAME = CHUNK_BYTES + TAG_BYTES
         lambda data, body: data[:body] + data[body + FRAME : body + 2 * FRAME] + data[body : body + FRAME],
         lambda data, body: data[:body] + data[body : body + FRAME] + data[body:],
     ],
-    ids=["first bit", "last bit", "cut by one", "last chunk gone", "one more", "first chunk gone", "swapped", "doubled"],
+    ids=[
+        "first bit",
+        "last bit",
+        "cut by one",
+        "last chunk gone",
+        "one more",
+        "first chunk gone",
+        "swapped",
+        "doubled",
+    ],
 )
 def test_every_harm_to_the_file_is_noticed(harm) -> None:
     data = sealed(secrets.token_bytes(2 * CHUNK_BYTES + 2 * CHUNK_BYTES // 2))
