@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "product": ("products", "product"),
     "site": ("site", "site"),
     "order": ("orders", "order"),
+    "customer": ("customer", "customer"),
     "arbiter": ("roles", "arbiter"),
     "carrier": ("roles", "carrier"),
     "underwriter": ("roles", "underwriter"),

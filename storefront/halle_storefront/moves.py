@@ -294,9 +294,7 @@ MOVES = {
     ),
     "go_on": Move(
         N_("Go on without their copy"),
-        N_(
-            "This order was restored, and the other side has not said yet what you two had agreed and sent. Check first."
-        ),
+        N_("This order was restored, and the other side has not said yet what was agreed and sent. Check first."),
         "danger",
     ),
     "chat": Move(N_("Write a message"), "", "plain", (Field("text", N_("Message"), "area", required=True),)),

@@ -201,6 +201,7 @@ POLICIES = {
     "legal": N_("Legal notice"),
 }
 NOTICES = {
+    "erased": N_("The customer’s data is erased."),
     "saved": N_("Saved."),
     "published": N_("Published."),
     "removed": N_("Removed."),
@@ -284,6 +285,14 @@ ERROR_WORDS = {
     "order-message-missing": (
         N_("The money is in escrow, but the order itself has not arrived yet."),
         N_("The other side is asked for it and sends it by itself."),
+    ),
+    "customer-erased": (
+        N_("This customer was erased at their wish."),
+        N_("What your books need is still here."),
+    ),
+    "customer-has-open-orders": (
+        N_("Orders of this customer are not over."),
+        N_("Finish, refund or decline them first."),
     ),
     "history-awaited": (
         N_("A restored order may have got one of these licence keys already."),

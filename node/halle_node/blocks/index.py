@@ -172,6 +172,12 @@ class BlockIndex:
         """Return (kind, digest) of every block, the oldest first."""
         return [(row[0], row[1]) for row in self._rows("select kind, digest from block order by stored_at, digest")]
 
+    def compact(self) -> None:
+        """Write the file anew without the room of removed rows, and empty the log."""
+        with self._lock:
+            self._writer.execute("vacuum")
+            self._writer.execute("pragma wal_checkpoint(truncate)").fetchall()
+
     def totals(self) -> tuple[int, int, int, int]:
         """Count blocks, their bytes, the filed ones and the pins."""
         blocks, size, filed = self._rows(

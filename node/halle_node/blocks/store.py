@@ -341,6 +341,20 @@ class BlockStore:
         if blocks:
             self._store({digest: (kind, data) for kind, digest, data in blocks})
 
+    def erase(self, cids: Iterable[CID]) -> None:
+        """Remove these blocks with the pins that name them, and leave nothing of removed rows on the disk.
+
+        Raises: Unavailable "disk-full", "block-store-failed".
+        """
+        gone = list(cids)
+        digests = {cid.digest for cid in gone}
+        with translated(), self._index.exclusive():
+            for name, cid in self.pins().items():
+                if cid.digest in digests:
+                    self._index.unpin(name)
+            self._remove(list(digests))
+            self._index.compact()
+
     def _sweep_orphans(self) -> int:
         orphans = [d for d in self._shelf.digests() if not self._index.is_filed(d)]
         for digest in orphans:

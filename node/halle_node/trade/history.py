@@ -60,7 +60,12 @@ class History:
 
     def _due(self, conn: Connection) -> list[Order]:
         now = self._room.clock()
-        missing = and_(table.c.request.is_(None), table.c.terms.is_not(None), table.c.created_at < now - PATIENCE_S)
+        missing = and_(
+            table.c.restored == "",
+            table.c.request.is_(None),
+            table.c.terms.is_not(None),
+            table.c.created_at < now - PATIENCE_S,
+        )
         query = select(table).where(
             or_(table.c.restored == restored.WAITS_FOR_HISTORY, missing),
             table.c.role != "arbiter",

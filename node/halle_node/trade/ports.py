@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +61,7 @@ class Blocks(Protocol):
     def has(self, cid: CID, /) -> bool: ...
     def put_many(self, blocks: Sequence[tuple[CID, bytes]], /) -> None: ...
     def pin(self, name: str, cid: CID, /) -> None: ...
+    def erase(self, cids: Iterable[CID], /) -> None: ...
 
 
 class Fetch(Protocol):

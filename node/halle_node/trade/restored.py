@@ -16,6 +16,8 @@ from halle_node.trade.book import Order
 
 NOTE = "restored"
 WAITS_FOR_CHAIN, WAITS_FOR_HISTORY = "chain", "history"
+ERASED = "erased"
+"""Not a restore, but as final: this order's words are gone on purpose, and nobody is asked for them."""
 UNSEEN_BY_THE_CHAIN = frozenset({"ship", "send_again", "send_deliverable"})
 """Moves that only messages know of, at least in part: made twice, goods leave twice."""
 GO_ON = "go_on"
@@ -24,6 +26,8 @@ GO_ON = "go_on"
 def is_held(order: Order, move: str) -> bool:
     """Say whether a move must wait for the chain or the other side."""
     waits = order.row.restored
+    if waits == ERASED:
+        return True
     return (waits == WAITS_FOR_CHAIN and move != "chat") or (waits == WAITS_FOR_HISTORY and move in UNSEEN_BY_THE_CHAIN)
 
 
@@ -45,5 +49,6 @@ def note_chain_read(conn: Connection, now: int) -> bool:
 
 def somebody_waits(conn: Connection) -> bool:
     """Say whether an order we sell waits for its buyer's copy: its goods may be spoken for already."""
-    waiting = select(table.c.order_key).where(table.c.restored != "", table.c.role == "merchant").limit(1)
+    waits = table.c.restored.in_((WAITS_FOR_CHAIN, WAITS_FOR_HISTORY))
+    waiting = select(table.c.order_key).where(waits, table.c.role == "merchant").limit(1)
     return conn.execute(waiting).first() is not None

@@ -16,6 +16,7 @@ from halle_node.trade.carrying import Carrying
 from halle_node.trade.cart import Cart
 from halle_node.trade.detail import order_detail
 from halle_node.trade.digital import Digital
+from halle_node.trade.erasing import Erasure, erase
 from halle_node.trade.keeping import kept_by_orders
 from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
@@ -291,6 +292,13 @@ class TradeService:
         Raises: Refused certificate-unknown.
         """
         return certificates.card(self._room, read_id(name))
+
+    async def erase_customer(self, who: str, *, apply: bool) -> Erasure:
+        """Erase a customer, named by address or name; without `apply` only say what would go.
+
+        Raises: Refused customer-unknown, customer-ambiguous, customer-has-open-orders.
+        """
+        return await erase(self._room, who, apply=apply)
 
     async def file(self, order_key: str, file_id: str) -> tuple[str, str, bytes]:
         """Return name, MIME type and bytes of a file that came with an order."""

@@ -30,6 +30,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(base + "/orders/{key}", orders.order),
         web.post(base + "/orders/{key}/act/{action}", orders.act),
         web.get(base + "/orders/{key}/file/{file}", orders.file),
+        web.post(base + "/orders/{key}/erase-customer", orders.erase_customer),
         web.get(f"{base}/roles", roles.overview),
         web.post(base + "/roles/{role}", roles.offer),
         web.post(base + "/roles/parcels/{shipment}", roles.attest),

@@ -301,6 +301,12 @@ async def balances(node: ServedNode, _: web.Request) -> Any:
     return {"balances": node.trade.balance_sheet(), "escrow": escrow.tokens}
 
 
+async def erase_customer(node: ServedNode, request: web.Request) -> Any:
+    form = await forms.body_of(request)
+    erased = await node.trade.erase_customer(forms.text(form, "who"), apply=form.get("apply") is True)
+    return {"erasure": erased, "last_backup": node.backup.last()}
+
+
 # --- the wallet and the embedded chain
 
 
@@ -357,6 +363,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/orders", list_orders),
     ("GET", "/orders/{key}", show_order),
     ("POST", "/orders/{key}/{action}", act),
+    ("POST", "/customers/erase", erase_customer),
     ("GET", "/todo", todo),
     ("GET", "/balances", balances),
     ("GET", "/wallet", wallet),

@@ -19,5 +19,6 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_node_note")),
     )
+    op.add_column("trade_order", sa.Column("accounting", sa.Text(), nullable=False, server_default=""))
     op.add_column("trade_order", sa.Column("restored", sa.Text(), nullable=False, server_default=""))
     op.add_column("trade_order", sa.Column("history_asked_at", sa.Integer(), nullable=False, server_default="0"))
