@@ -439,16 +439,20 @@ class Node:
 
     async def _upkeep(self) -> None:
         while True:
-            now = self.clock()
-            if self.keys.rotate_prekeys(now, self.config.prekey_days) and not self.comeback.is_looking:
-                await self.catalog.publish(products=False)
-            if gone := self.keys.destroy_prekeys(now - KEEP_PREKEYS_S):
-                log.info("%d prekeys are destroyed, and with them what was sealed to them", len(gone))
-            if not self.keys.locked and self.keys.grant.not_after - now < RENEW_GRANT_S:
-                self.keys.renew_grant(now)
-                await self.catalog.publish()
+            await self.tend_keys()
             await self.mailbox.forget_expired()
             await asyncio.sleep(UPKEEP_S)
+
+    async def tend_keys(self) -> None:
+        """Make the prekey and the grant that are due, and destroy prekeys whose time is over."""
+        now = self.clock()
+        if self.keys.rotate_prekeys(now, self.config.prekey_days) and not self.comeback.is_looking:
+            await self.catalog.publish(products=False)
+        if gone := self.keys.destroy_prekeys(now - KEEP_PREKEYS_S):
+            log.info("%d prekeys are destroyed, and with them what was sealed to them", len(gone))
+        if not self.keys.locked and self.keys.grant.not_after - now < RENEW_GRANT_S:
+            self.keys.renew_grant(now)
+            await self.catalog.publish()
 
 
 class _Ears:

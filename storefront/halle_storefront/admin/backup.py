@@ -30,5 +30,5 @@ def is_due(node: ServedNode) -> bool:
 async def start(request: web.Request) -> web.Response:
     """Begin a back-up into a file on this machine."""
     form = await read_form(request)
-    node_of(request).backup.start(Path(form.text("file")).expanduser())
+    node_of(request).backup.start(Path(form.text("file")))
     return see_other(here(request, "/admin/settings#backup"))
