@@ -82,6 +82,7 @@ def test_backup_and_restore_answer_in_json_and_say_what_is_wrong(bare: Halle, tm
     assert bare("--home", tmp_path / "d", "restore", words, *back[2:]).code == "not-a-backup"
     assert bare("--home", tmp_path / "d", "restore", file, "--no-password").code == "phrase-missing"
     assert not (tmp_path / "d").exists()
+    assert bare("--home", tmp_path / "a", "customer", "erase", "Nobody", "--apply").code == "customer-unknown"
 
 
 def test_init_leaves_an_existing_home_alone(halle: Halle, home: Path) -> None:

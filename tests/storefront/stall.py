@@ -367,6 +367,9 @@ class Counter:
             self.order(order_key)
         self.done.append((order_key, action, form))
 
+    async def erase_customer(self, who: str, *, apply: bool) -> None:
+        self.done.append((who, "erase_customer", {"apply": apply}))
+
     def balance_sheet(self) -> list[t.BalanceRow]:
         return [
             t.BalanceRow(key, "", order.summary.role, order.status, "", "hEUR", 18, order.balance)
