@@ -446,13 +446,21 @@ class Node:
     async def tend_keys(self) -> None:
         """Make the prekey and the grant that are due, and destroy prekeys whose time is over."""
         now = self.clock()
-        if self.keys.rotate_prekeys(now, self.config.prekey_days) and not self.comeback.is_looking:
-            await self.catalog.publish(products=False)
+        if self.keys.rotate_prekeys(now, self.config.prekey_days):
+            await self._publish_keys(products=False)
         if gone := self.keys.destroy_prekeys(now - KEEP_PREKEYS_S):
             log.info("%d prekeys are destroyed, and with them what was sealed to them", len(gone))
-        if not self.keys.locked and self.keys.grant.not_after - now < RENEW_GRANT_S:
+        due = self.keys.grant.not_after - now < RENEW_GRANT_S
+        # A replaced machine must not outrank the one that took its place.
+        if due and not self.keys.locked and not self.is_replaced():
             self.keys.renew_grant(now)
-            await self.catalog.publish()
+            await self._publish_keys(products=True)
+
+    async def _publish_keys(self, *, products: bool) -> None:
+        try:
+            await self.catalog.publish(products=products)
+        except HalleError as error:  # replaced, or still looking for the last edition: the next publish tells
+            log.info("new keys are not published yet: %s", error.code)
 
 
 class _Ears:

@@ -62,7 +62,10 @@ class Database:
         return self._submit(fn).result()
 
     async def compact(self) -> None:
-        """Write the file anew, without the room of deleted rows, and empty its log: what was deleted is gone."""
+        """Write the file anew, without the room of deleted rows, and empty its log: what was deleted is gone.
+
+        Raises: Unavailable database-locked, disk-full.
+        """
         self._check_open()
         await asyncio.wrap_future(self._writer.submit(self._compact))
 
@@ -71,7 +74,13 @@ class Database:
         assert raw is not None
         with translated():
             raw.execute("VACUUM")
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            [(busy, *_)] = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            raise Unavailable(
+                "Somebody reads the database: what was deleted is still in its log.",
+                code="database-locked",
+                hint="Wait for the back-up that runs, then try again.",
+            )
 
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on this thread's read-only connection, on one consistent snapshot."""
