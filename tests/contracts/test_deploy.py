@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,15 @@ def ask(url: str, method: str, *params: object) -> Any:
         return json.load(answer)["result"]
 
 
+def receipt(url: str, transaction: str) -> dict[str, Any]:
+    """The receipt, waited for: anvil answers with the hash before it has mined."""
+    deadline = time.monotonic() + 20
+    while (found := ask(url, "eth_getTransactionReceipt", transaction)) is None:
+        assert time.monotonic() < deadline, f"{transaction} was never mined"
+        time.sleep(0.05)
+    return dict(found)
+
+
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     path = tmp_path / "key"
@@ -109,7 +119,7 @@ def test_deploy_goes_on_where_it_stopped_and_verify_tells_what_is_wrong(key_file
 def test_court_becomes_an_arbiter_at_an_address_that_follows_from_it(key_file: Path) -> None:
     with anvil(5_005) as url:
         court = ask(url, "eth_sendTransaction", {"from": RICH, "data": "0x" + fixture_code("Court").hex()})
-        address = ask(url, "eth_getTransactionReceipt", court)["contractAddress"]
+        address = receipt(url, court)["contractAddress"]
         words = ["--court", address, "--court-data", "0x00ff", "--court-rules", "ipfs://rules"]
         assert halle("deploy", "--rpc", url, "--key-file", key_file).status == 0
         told = halle("verify", "--rpc", url, *words, "--json")

@@ -65,15 +65,21 @@ def check_offer(room: Room, order: Order) -> OrderDocument:
 def quote(room: Room, conn: Connection, order: Order, note: str = "") -> None:
     """Set the goods aside, sign the terms and send them.
 
-    Raises: Refused quote-expired, out-of-stock, keys-locked and check_offer's codes.
+    Raises: Refused quote-expired, quote-too-long, out-of-stock, keys-locked and check_offer's codes.
     """
     document, terms = check_offer(room, order), order.known_terms()
     now = room.chain_time()
-    if not now <= terms.valid_until <= now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
+    if terms.valid_until < now:
         raise Refused(
             "The time in which these terms may be paid is over.",
             code="quote-expired",
             hint="The buyer orders again.",
+        )
+    if terms.valid_until > now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
+        raise Refused(
+            "The terms ask for more time to pay than this shop gives.",
+            code="quote-too-long",
+            hint="The buyer orders again; its chain's time may be ahead of the shop's.",
         )
     goods.reserve(conn, order.key, document.lines, room.clock() + room.rules.reservation_s)
     private = merchant_private(room, conn)

@@ -329,6 +329,10 @@ class TradeService:
         """
         return order_detail(self._room, order_key)
 
+    def chain_time(self) -> int:
+        """Return the chain's time as last known: deadlines are judged by it. Units: unix seconds."""
+        return self._room.chain_time()
+
     def todo(self) -> Todo:
         """Return what waits for the shopkeeper."""
         return todo.todo(self._room)

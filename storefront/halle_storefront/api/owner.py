@@ -54,6 +54,7 @@ async def show_node(node: ServedNode, _: web.Request) -> Any:
         "addrs": node.network.addrs,
         "head": node.catalog.current_head(),
         "chain": await node.chain.summary(),
+        "chain_time": node.trade.chain_time(),
     }
 
 
