@@ -45,6 +45,7 @@ async def test_nothing_of_an_erased_customer_is_left_on_the_disk(hall: Hall) -> 
     for home in (shop, buyer, other):
         await home.fund_wallet()
     await shop.open_shop(shirt())
+    await settle(shop, buyer, other)
     address = Address(NAME, STREET, TOWN, "99999", "FR")
     key = await buyer.buy(shop, name=NAME, email=MAIL, address=address)
     asked = await buyer.buy(shop, name=NAME, email=MAIL, address=address)
