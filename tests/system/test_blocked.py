@@ -1,4 +1,4 @@
-"""A store that the merchant blocked: it orders nothing new, what it has ordered is finished, and it can be taken back."""
+"""A store that the merchant blocked: it orders nothing new, what it ordered is finished, and it can be taken back."""
 
 from __future__ import annotations
 
