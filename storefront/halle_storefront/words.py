@@ -232,6 +232,7 @@ POLICIES = {
     "legal": N_("Legal notice"),
 }
 NOTICES = {
+    "erased": N_("The customer’s data is erased."),
     "saved": N_("Saved."),
     "published": N_("Published."),
     "removed": N_("Removed."),
@@ -315,6 +316,50 @@ ERROR_WORDS = {
         N_("This is not the code of this order."),
         N_("Ask the buyer to show the code on their order page again."),
     ),
+    "order-message-missing": (
+        N_("The money is in escrow, but the order itself has not arrived yet."),
+        N_("The other side is asked for it and sends it by itself."),
+    ),
+    "customer-erased": (
+        N_("This customer was erased at their wish."),
+        N_("What your books need is still here."),
+    ),
+    "customer-has-open-orders": (
+        N_("Orders of this customer are not over."),
+        N_("Finish, refund or decline them first."),
+    ),
+    "history-awaited": (
+        N_("A restored order may have got one of these licence keys already."),
+        N_("Its buyer's node tells; or open that order and go on without."),
+    ),
+    "history-incomplete": (
+        N_("The other side has sent only a part of what was said in this order."),
+        N_("Compare with your papers before you send anything."),
+    ),
+    "history-lost": (
+        N_("The other side does not have the words of this order either."),
+        N_("The money is safe: refund it, or agree by other means."),
+    ),
+    "restored": (
+        N_("The node was restored before this transaction was sent."),
+        N_("Make the move again if it is due."),
+    ),
+    "replaced-elsewhere": (
+        N_("Another machine runs this shop now; this one only looks on."),
+        N_("Use that one."),
+    ),
+    "edition-unknown": (
+        N_("This restored shop still looks for its last edition in the network."),
+        N_("Connect to a peer, then wait a moment."),
+    ),
+    "backup-running": (N_("A back-up is being made."), N_("Wait until it has ended.")),
+    "backup-path": (
+        N_("No back-up can be put there."),
+        N_("Give the full path of a file in a folder that exists, on another disk, outside the node's own folder."),
+    ),
+    "backup-unwritable": (N_("The back-up cannot be written there."), N_("Check the disk, or choose another place.")),
+    "backup-stopped": (N_("The back-up was stopped."), N_("Start it again.")),
+    "file-exists": (N_("That file is something else than a back-up."), N_("Choose another name.")),
     "out-of-stock": (N_("There are not enough pieces left."), N_("Choose fewer pieces or another variant.")),
     "not-available": (N_("This cannot be bought at the moment."), N_("Choose another variant or look again later.")),
     "no-shipping-to-country": (

@@ -64,7 +64,7 @@ def test_halle_answers_in_a_shell(shell: Halle) -> None:
     assert "halle, version" in shell("--version").out
     assert shell("zork").status == 2
     assert shell("product", "list", "--bad").status == 2
-    assert shell("init", "--phrase-file", "/absent").status == 2
+    assert shell("restore", "--phrase-file", "/absent").status == 2
 
 
 @pytest.mark.parametrize(

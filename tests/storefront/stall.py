@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from halle_node.access import AccessList
+from halle_node.backup import BackupService
 from halle_node.blocks import BlockStore, Sweep
 from halle_node.blocks.kubo import KuboStatus
 from halle_node.blocks.offer import Offer
@@ -369,6 +370,9 @@ class Counter:
             self.order(order_key)
         self.done.append((order_key, action, form))
 
+    async def erase_customer(self, who: str, *, apply: bool) -> None:
+        self.done.append((who, "erase_customer", {"apply": apply}))
+
     def balance_sheet(self) -> list[t.BalanceRow]:
         return [
             t.BalanceRow(key, "", order.summary.role, order.status, "", "hEUR", 18, order.balance)
@@ -518,6 +522,7 @@ class Stall:
     access: Any = None
     messages: Any = None
     mailbox: Any = None
+    backup: Any = None
 
     async def pins(self) -> list[Kept]:
         return [Kept("edition", "", pin.cid, pin.blocks, pin.bytes, pin.missing) for pin in self.blocks.pinned()] + [
@@ -548,6 +553,7 @@ def make_stall(home: Path) -> Stall:
     stall.access = AccessList(stall.db, lambda: NOW)
     named = lambda: stall.catalog.profile().mailboxes  # noqa: E731
     stall.messages = MessageService(db, keys, stall.network, lambda: NOW, mailboxes=named)
+    stall.backup = BackupService(home, db, blocks, keys, lambda: NOW)
     stall.mailbox = Mailbox(db, lambda: NOW, lambda store: True, Quotas())
     return stall
 

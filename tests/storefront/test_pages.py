@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from dataclasses import replace
 
@@ -408,3 +409,38 @@ async def test_a_file_of_an_order_is_never_run(faces: Faces) -> None:
 async def test_licence_keys_are_put_on_the_shelf(faces: Faces) -> None:
     await faces.post("/fr/admin/products/bol-gres/digital", licences="A-1\nA-2", again="2", sku="")
     assert faces.stall.trade.done == [("bol-gres", "licences", {"keys": ["A-1", "A-2"], "resends": 2})]
+
+
+async def test_backup_is_made_from_the_settings_and_asked_for_until_then(
+    faces: Faces, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("disk") / "shop.halle"
+    _, page = await faces.get("/fr/admin/")
+    assert "Faire une sauvegarde" in page
+    status, _, where = await faces.post("/fr/admin/settings/backup", file=str(file))
+    assert (status, where) == (303, "/fr/admin/settings#backup")
+    while faces.stall.backup.state().state in ("packing", "checking"):
+        await asyncio.sleep(0.01)
+    _, page = await faces.get("/fr/admin/settings")
+    assert str(file) in page
+    assert "écrite et relue" in page
+    _, page = await faces.get("/fr/admin/")
+    assert "Faire une sauvegarde" not in page
+    status, page, _ = await faces.post("/fr/admin/settings/backup", file="shop.halle")
+    assert status == 409
+    assert "chemin complet" in page
+
+
+async def test_customer_is_erased_from_a_closed_order_when_the_box_is_ticked(faces: Faces) -> None:
+    closed = next(order for order in faces.stall.trade.orders(role="merchant") if order.status == "closed")
+    _, page = await faces.get(f"/fr/admin/orders/{closed.order_key}")
+    assert "Effacer ce client" in page
+    _, page = await faces.get(f"/fr/admin/orders/{'a1' * 16}")
+    assert "Effacer ce client" not in page
+    path = f"/fr/admin/orders/{closed.order_key}/erase-customer"
+    status, page, _ = await faces.post(path, a="b")
+    assert status == 409
+    assert faces.stall.trade.done == []
+    status, _, where = await faces.post(path, sure="1")
+    assert (status, where) == (303, f"/fr/admin/orders/{closed.order_key}?done=erased")
+    assert faces.stall.trade.done == [(closed.buyer, "erase_customer", {"apply": True})]

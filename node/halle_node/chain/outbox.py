@@ -71,6 +71,8 @@ class Outbox:
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self.problem: HalleError | None = None
+        self.restored_at = 0
+        """What was asked for until then may have been done by the lost machine, in a form that is not stored here."""
 
     def enqueue(
         self,
@@ -310,6 +312,10 @@ class Outbox:
         for attempt in tried:
             if await self._client.endpoints.know_receipt(attempt.tx_hash):
                 return
+        if row.created_at <= self.restored_at:
+            told = "The node was restored; make the move again if it is due."
+            await self._change(row.id, state="failed", error_code="restored", error_text=told)
+            return
         await self._change(row.id, state="queued", nonce=None, tx_hash=None)
 
     def _is_first_waiting(self, row: Row[Any]) -> bool:

@@ -84,6 +84,8 @@ class Watcher:
         self._wake = asyncio.Event()
         self.progress = Progress()
         self.problem: HalleError | None = None
+        self.caught_up = False
+        """The chain was read to its end at least once since the start."""
 
     def subscribe(self, callback: Subscriber) -> None:
         """Have `callback(connection, events)` run in the transaction that stores events or raises their
@@ -173,11 +175,13 @@ class Watcher:
             fewer = alone < self.progress.alone
             self.progress = Progress(first, first, top, alone)
             await self._settle(top)
+            self.caught_up = True
             return fewer and alone > 0
         scan = await self._scanner.scan(sources, first, list(self._contracts.watched()), self._keep_blocks)
         await self._db.write(lambda connection: self._store(connection, scan))
         began = self.progress.began if self.progress.behind else first
         self.progress = Progress(began, scan.last + 1, top, alone)
+        self.caught_up = self.caught_up or scan.last == top
         return scan.last < top
 
     async def _remembered(self, number: int) -> bytes | None:

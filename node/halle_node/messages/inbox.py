@@ -171,6 +171,22 @@ def poison(conn: Connection, envelope: bytes, from_peer: str, error: HalleError,
     conn.execute(delete(message_poison).where(message_poison.c.id.not_in(newest)))
 
 
+def remember(conn: Connection, message: Message, now: int) -> None:
+    """Note that a message was taken in by another way, so that it has no effect should it still arrive."""
+    row = {
+        "sender": message.sender,
+        "message_id": message.id,
+        "thread": message.thread,
+        "type": message.type,
+        "message": message.encode(),
+        "received_at": now,
+        "state": PROCESSED,
+        "error_code": "",
+        "error_text": "",
+    }
+    conn.execute(insert(table).values(row).on_conflict_do_nothing())
+
+
 def quarantine(conn: Connection, limit: int) -> list[PoisonedMessage]:
     """Return what was set aside, newest first."""
     signed = select(table).where(table.c.state == QUARANTINED).order_by(table.c.received_at.desc())

@@ -74,6 +74,14 @@ async def clean_up(node: ServedNode, request: web.Request) -> Any:
     return await node.clean_up(apply=(await forms.body_of(request)).get("apply") is True)
 
 
+async def start_backup(node: ServedNode, request: web.Request) -> Any:
+    return node.backup.start(Path(forms.text(await forms.body_of(request), "file")))
+
+
+async def show_backup(node: ServedNode, _: web.Request) -> Any:
+    return node.backup.state()
+
+
 async def network(node: ServedNode, _: web.Request) -> Any:
     return {
         "peer_id": node.network.peer_id,
@@ -316,6 +324,12 @@ async def balances(node: ServedNode, _: web.Request) -> Any:
     return {"balances": node.trade.balance_sheet(), "escrow": escrow.tokens}
 
 
+async def erase_customer(node: ServedNode, request: web.Request) -> Any:
+    form = await forms.body_of(request)
+    erased = await node.trade.erase_customer(forms.text(form, "who"), apply=form.get("apply") is True)
+    return {"erasure": erased, "last_backup": node.backup.last()}
+
+
 # --- the wallet and the embedded chain
 
 
@@ -335,6 +349,8 @@ async def advance_clock(node: ServedNode, request: web.Request) -> Any:
 ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/node", show_node),
     ("GET", "/doctor", doctor),
+    ("GET", "/backup", show_backup),
+    ("POST", "/backup", start_backup),
     ("GET", "/blocks/verify", verify_blocks),
     ("GET", "/pins", pins),
     ("POST", "/blocks/clean-up", clean_up),
@@ -373,6 +389,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/orders", list_orders),
     ("GET", "/orders/{key}", show_order),
     ("POST", "/orders/{key}/{action}", act),
+    ("POST", "/customers/erase", erase_customer),
     ("GET", "/todo", todo),
     ("GET", "/balances", balances),
     ("GET", "/wallet", wallet),
