@@ -27,7 +27,6 @@ from halle_protocol.order import Status
 DELIVERY_CODE_BYTES = 16
 SALT_BYTES = 32
 TITLE_CHARS = 200
-MAX_ADDRS = 16
 
 
 class Buying:
@@ -117,7 +116,7 @@ class Buying:
             "chain_id": document.chain_id,
             "delivery_code_hash": delivery_code_hash(code),
             "note": form.note,
-            "reply": self._reply(form.name),
+            "reply": letters.reply_route(room, form.name),
             "order_document": agreed.encoded,
             "offer": agreed.terms,
         }
@@ -128,34 +127,6 @@ class Buying:
         request_id = secrets.token_bytes(letters.MESSAGE_ID_BYTES)
         thread = thread_of(room.me, store, request_id)
         return letters.compose(room, store, thread, "order/request", body, id=request_id)
-
-    def _reply(self, name: str) -> dict[str, Any]:
-        room = self._room
-        prekeys = room.keys.prekeys()
-        if not prekeys:
-            raise Refused("This store has no prekey to be answered with.", code="no-prekey", hint="Restart the node.")
-        return {
-            "peer_id": room.keys.grant.peer_id,
-            "addrs": self._own_addrs(),
-            "prekey": prekeys[0].to_body(),
-            "name": name,
-            **self._other_ways(),
-        }
-
-    def _other_ways(self) -> dict[str, Any]:
-        """Return how we are reached while our node is away: the merchant may not know our profile."""
-        profile = self._room.catalog.profile()
-        ways = {"mailboxes": list(profile.mailboxes), "shop_url": profile.shop_url}
-        return {name: value for name, value in ways.items() if value}
-
-    def _own_addrs(self) -> list[str]:
-        """Return where our node is reached: as told by the network, else as our own profile says."""
-        room = self._room
-        found = list(room.whereabouts())
-        view = None if found else room.index.store(room.me)
-        if view is not None and view.profile is not None:
-            found = list(view.profile.addrs)
-        return found[:MAX_ADDRS]
 
     def _row(
         self,
