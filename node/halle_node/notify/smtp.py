@@ -65,6 +65,10 @@ def _explained(error: Exception, server: MailSettings) -> HalleError | None:
         return Unavailable(
             f"The mail server {where} does not answer in time.", code="smtp-timeout", hint="Check host and port."
         )
+    if "AUTH extension" in str(error) and not isinstance(error, smtp.SMTPResponseException):
+        return Refused(
+            f"The mail server {where} offers no login.", code="smtp-auth", hint="Remove the user, or change the port."
+        )
     if _is_about_tls(error):
         return Refused(
             f"No safe connection to {where}: {_text(error)}",
@@ -78,10 +82,6 @@ def _explained(error: Exception, server: MailSettings) -> HalleError | None:
             f"The mail server refuses the letter: {_said(error)}",
             code="smtp-refused",
             hint="Check the two addresses; many servers send only for their own.",
-        )
-    if isinstance(error, smtp.SMTPNotSupported):
-        return Refused(
-            f"The mail server {where} offers no login.", code="smtp-auth", hint="Remove the user, or change the port."
         )
     if isinstance(error, smtp.SMTPException | OSError):
         return Unavailable(
