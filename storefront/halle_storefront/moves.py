@@ -292,7 +292,7 @@ MOVES = {
     "collect_warranty_claim": Move(
         N_("Collect the warranty claim"), N_("The shop did not answer in time: you are paid."), "main"
     ),
-    "chat": Move(N_("Write a message"), "", "plain", (Field("text", N_("Message"), "area", required=True),)),
+    "chat": Move(N_("Write a message"), "", "plain", (Field("text", N_("Message"), "area"), PHOTOS)),
 }
 PERCENT_DECIMALS = 2
 UNKNOWN_DECIMALS = 18

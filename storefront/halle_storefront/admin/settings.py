@@ -18,6 +18,7 @@ from ..i18n import LANGUAGES, N_, language_of
 from ..local_pages import admin_page, here
 from ..node_access import node_of
 from ..words import POLICIES
+from .mail_settings import mail_context, read_mail
 
 WEEK = (
     N_("Monday"),
@@ -45,10 +46,10 @@ class RateRow:
 
 
 async def show(request: web.Request) -> web.Response:
-    return _page(request)
+    return page_with(request)
 
 
-def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
+def page_with(request: web.Request, wrong: Problem | None = None) -> web.Response:
     catalog = node_of(request).catalog
     profile = catalog.profile()
     return admin_page(
@@ -64,6 +65,7 @@ def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
         rules=node_of(request).trade.accept_rules(),
         week=WEEK,
         policy_kinds=[(kind, POLICIES[kind]) for kind in POLICY_KINDS],
+        **mail_context(node_of(request)),
     )
 
 
@@ -102,7 +104,7 @@ async def save_profile(request: web.Request) -> web.Response:
             )
         )
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=saved"))
 
 
@@ -112,7 +114,7 @@ async def save_shipping(request: web.Request) -> web.Response:
     try:
         await catalog.save_shipping(read_shipping(form, profile.currency, profile.language))
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=saved#shipping"))
 
 
@@ -158,7 +160,7 @@ async def save_mailboxes(request: web.Request) -> web.Response:
     try:
         await node.catalog.save_mailboxes(form.text("mailboxes").split())
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     await node.catalog.publish(products=False)
     node.messages.visit_mailboxes()
     return see_other(here(request, "/admin/settings?done=saved#mailboxes"))
@@ -185,7 +187,7 @@ async def save_parties(request: web.Request) -> web.Response:
     try:
         await node.trade.services.choose(**named)
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=published#parties"))
 
 
@@ -208,5 +210,27 @@ async def save_rules(request: web.Request) -> web.Response:
             )
         )
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=saved#rules"))
+
+
+async def save_mail(request: web.Request) -> web.Response:
+    """Keep the mail settings. An empty password field leaves the password as it is."""
+    node, form = node_of(request), await read_form(request)
+    try:
+        password = "" if form.ticked("forget_password") else (form.secret("password") or None)
+        await node.notify.set_mail(read_mail(form), password)
+    except HalleError as error:
+        return page_with(request, describe(error, language_of(request)))
+    return see_other(here(request, "/admin/settings?done=saved#notify"))
+
+
+async def test_mail(request: web.Request) -> web.Response:
+    """Send one letter now, and say in words why it could not be."""
+    try:
+        await node_of(request).notify.send_test()
+    except HalleError as error:
+        found = describe(error, language_of(request))
+        # The server's own words help more than ours, in whatever language they are.
+        return page_with(request, Problem(found.status, found.code, f"{found.title} ({error.message})", found.hint))
+    return see_other(here(request, "/admin/settings?done=mail-sent#notify"))
