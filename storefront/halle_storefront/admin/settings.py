@@ -216,21 +216,29 @@ async def save_rules(request: web.Request) -> web.Response:
 
 async def save_mail(request: web.Request) -> web.Response:
     """Keep the mail settings. An empty password field leaves the password as it is."""
-    node, form = node_of(request), await read_form(request)
-    try:
-        password = "" if form.ticked("forget_password") else (form.secret("password") or None)
-        await node.notify.set_mail(read_mail(form), password)
-    except HalleError as error:
-        return page_with(request, describe(error, language_of(request)))
-    return see_other(here(request, "/admin/settings?done=saved#notify"))
+    wrong = await _keep_mail(request)
+    return page_with(request, wrong) if wrong else see_other(here(request, "/admin/settings?done=saved#notify"))
 
 
 async def test_mail(request: web.Request) -> web.Response:
-    """Send one letter now, and say in words why it could not be."""
+    """Keep the mail settings, send one letter with them now, and say in words why it could not be."""
+    wrong = await _keep_mail(request)
+    if wrong is None:
+        try:
+            await node_of(request).notify.send_test()
+        except HalleError as error:
+            found = describe(error, language_of(request))
+            # The server's own words help more than ours, in whatever language they are.
+            said = found.title if error.message in found.title else f"{found.title} ({error.message})"
+            wrong = Problem(found.status, found.code, said, found.hint)
+    return page_with(request, wrong) if wrong else see_other(here(request, "/admin/settings?done=mail-sent#notify"))
+
+
+async def _keep_mail(request: web.Request) -> Problem | None:
+    node, form = node_of(request), await read_form(request)
+    password = "" if form.ticked("forget_password") else (form.secret("password") or None)
     try:
-        await node_of(request).notify.send_test()
+        await node.notify.set_mail(read_mail(form), password)
     except HalleError as error:
-        found = describe(error, language_of(request))
-        # The server's own words help more than ours, in whatever language they are.
-        return page_with(request, Problem(found.status, found.code, f"{found.title} ({error.message})", found.hint))
-    return see_other(here(request, "/admin/settings?done=mail-sent#notify"))
+        return describe(error, language_of(request))
+    return None
