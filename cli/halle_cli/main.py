@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "product": ("products", "product"),
     "site": ("site", "site"),
     "order": ("orders", "order"),
+    "messages": ("messages", "messages"),
+    "notify": ("notify", "notify"),
     "arbiter": ("roles", "arbiter"),
     "carrier": ("roles", "carrier"),
     "underwriter": ("roles", "underwriter"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
+from stall_talks import Talks
 
 from halle_node.access import AccessList
 from halle_node.blocks import BlockStore, Sweep
@@ -50,7 +51,6 @@ from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.money import Money
 from halle_storefront.mail import MailWriter
 from halle_storefront.site import StaticShop
-from stall_talks import Talks
 
 OTHER_STORE = "0x" + "7a" * 20
 NOW = int(time.time())

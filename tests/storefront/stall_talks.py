@@ -56,9 +56,7 @@ class Talks:
         bought_side = v.OtherSide(bought, 1, 1, (Money(9_590, "EUR"),), NOW - 90_000)
         self._add("6b" * 16, "buyer", SHOP, "Atelier Camille", asked, bought_side, "")
 
-    def _add(
-        self, key: str, role: v.TalkRole, other: str, name: str, lines: Any, side: v.OtherSide, note: str
-    ) -> None:
+    def _add(self, key: str, role: v.TalkRole, other: str, name: str, lines: Any, side: v.OtherSide, note: str) -> None:
         last, unread = lines[-1], sum(line.unread for line in lines)
         summary = v.TalkSummary(
             key, role, other, name, lines[0].handle, unread, last.at, last.text[:140], last.by, len(last.photos)

@@ -1,4 +1,4 @@
-"""Conversations between two homes: before an order, in it, with photos, within limits; and what the owner hears of it."""
+"""Conversations between two homes: before an order, in it, with photos, within limits; and what owners hear of them."""
 
 from __future__ import annotations
 
