@@ -66,7 +66,7 @@ def _shared(lang: str) -> dict[str, Any]:
         "move_of": move_of,
         "told": lambda notice: told(notice, i18n.translations(lang).gettext, lang),
         "wording": wording,
-        "happened": lambda entry: sentence(entry, i18n.translations(lang).gettext),
+        "happened": lambda entry: sentence(entry.key, entry.params, i18n.translations(lang).gettext),
         "problem": lambda code: problem(code, i18n.translations(lang).gettext),
         "countries": lambda: i18n.countries(lang),
     }

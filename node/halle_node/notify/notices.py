@@ -7,7 +7,7 @@ Rule: `once` names what a notice is about so exactly that telling it twice is im
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
@@ -152,6 +152,11 @@ def postpone(conn: Connection, tried: Sequence[Notice], code: str, now: int) -> 
 def stop_mail(conn: Connection) -> None:
     """Mail nothing of what waits: the owner has switched mail off."""
     conn.execute(update(table).where(table.c.mail.in_((NOW, DIGEST))).values(mail=NONE))
+
+
+def forget(conn: Connection, subjects: Iterable[str]) -> None:
+    """Remove every notice about these orders or conversations."""
+    conn.execute(delete(table).where(table.c.subject.in_(list(subjects))))
 
 
 def forget_old(conn: Connection) -> None:

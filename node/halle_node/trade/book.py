@@ -95,6 +95,12 @@ class Order:
             return None
         return OrderDocument.decode(request.order_document)
 
+    @cached_property
+    def books(self) -> dict[str, Any]:
+        """What is kept of an order whose customer was erased; empty for others."""
+        found: dict[str, Any] = json.loads(self.row.accounting or "{}")
+        return found
+
     @property
     def total(self) -> Money | None:
         return Money(self.row.total_minor, self.row.currency) if self.row.currency else None

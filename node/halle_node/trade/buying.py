@@ -23,8 +23,8 @@ from halle_protocol.errors import Refused
 from halle_protocol.keys import delivery_code_hash
 from halle_protocol.messages import Message, thread_of
 from halle_protocol.order import Status
+from halle_protocol.terms import Terms
 
-DELIVERY_CODE_BYTES = 16
 SALT_BYTES = 32
 TITLE_CHARS = 200
 
@@ -42,8 +42,8 @@ class Buying:
         store = offer.address_of(form.store)
         wanted = self._cart.wanted(store)
         chain_time = await room.ask_chain_time()
-        code = secrets.token_bytes(DELIVERY_CODE_BYTES)
-        agreed = self._deal(store, wanted, form, chain_time, code)
+        agreed = self._deal(store, wanted, form, chain_time)
+        code = room.keys.delivery_code(agreed.terms.order_hash)
         message = self._request(store, wanted, form, agreed, code)
         destination = letters.store_destination(room, store)
         row = self._row(store, wanted, form, agreed, code, message)
@@ -79,7 +79,7 @@ class Buying:
 
         await room.db.write(change)
 
-    def _deal(self, store: bytes, wanted: list[Wanted], form: CheckoutForm, chain_time: int, code: bytes) -> Deal:
+    def _deal(self, store: bytes, wanted: list[Wanted], form: CheckoutForm, chain_time: int) -> Deal:
         room = self._room
         profile = offer.profile_of(room, store)
         currency = wanted[0].variant.price.currency
@@ -93,7 +93,7 @@ class Buying:
             country=country,
             rate_id=form.rate_id or None,
             salt=secrets.token_bytes(SALT_BYTES),
-            delivery_code_hash=delivery_code_hash(code),
+            code_hash=lambda order_hash: delivery_code_hash(room.keys.delivery_code(order_hash)),
             created=chain_time,
             valid_until=chain_time + profile.terms.quote_valid_s,
         )
@@ -157,6 +157,15 @@ class Buying:
             "created_at": now,
             "updated_at": now,
         }
+
+
+def own_code(room: Room, terms: Terms) -> bytes | None:
+    """Return the delivery code of an order of ours, found again from the phrase; None for one that was drawn at random.
+
+    Raises: Refused keys-locked in a home that was not unlocked since an older Halle.
+    """
+    code = room.keys.delivery_code(terms.order_hash)
+    return code if delivery_code_hash(code) == terms.delivery_code else None
 
 
 def _address_body(address: Address) -> dict[str, Any]:

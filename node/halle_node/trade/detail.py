@@ -52,9 +52,9 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
     return OrderDetail(
         summary=head,
         lines=lines_of(room, order),
-        subtotal=Money(document.subtotal if document else 0, currency),
-        shipping=Money(document.shipping if document else 0, currency),
-        tax=Money(document.tax if document else 0, currency),
+        subtotal=Money(document.subtotal if document else order.books.get("subtotal", 0), currency),
+        shipping=Money(document.shipping if document else order.books.get("shipping", 0), currency),
+        tax=Money(document.tax if document else order.books.get("tax", 0), currency),
         total=head.total,
         contact_name=request.contact.name if request else "",
         contact_email=(request.contact.email or "") if request else "",
@@ -82,6 +82,7 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         waiting_at=_waiting_at(waiting),
         talk_key=key_of(room, order.other, order.role) if talk and order.role != "arbiter" else "",
         said_elsewhere=sum(line.order_key != order.key for line in talk),
+        books=order.books,
     )
 
 

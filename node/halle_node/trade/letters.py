@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from halle_node.db.schema.messages import message_outbox
-from halle_node.messages.route import Destination, Route
+from halle_node.messages.route import Destination, Route, newer
 from halle_node.trade import book
 from halle_node.trade.book import Order
 from halle_node.trade.room import Room
 from halle_protocol.documents.shape import Model
 from halle_protocol.errors import HalleError, Refused
+from halle_protocol.message_bodies import ReplyRoute
 from halle_protocol.messages import BODIES, Message, sign_message
 from halle_protocol.sealing import choose_prekey
 
@@ -81,9 +83,7 @@ def destination_of(room: Room, order: Order) -> Destination:
             code="order-message-missing",
             hint="Their node sends it again.",
         )
-    reply = request.reply
-    route = Route(reply.peer_id, tuple(reply.addrs), reply.shop_url or "", tuple(reply.mailboxes))
-    return Destination(route, reply.prekey.key)
+    return reply_destination(request.reply)
 
 
 def reply_route(room: Room, name: str = "") -> dict[str, Any]:
@@ -134,10 +134,19 @@ def store_destination(room: Room, store: bytes) -> Destination:
     return Destination(route, prekey)
 
 
-def newest_destination(room: Room, recipient: bytes) -> Destination | None:
-    """Return where a recipient says today that it is reached; None for somebody who publishes nothing."""
-    try:
-        found = store_destination(room, recipient)
-    except HalleError:
-        return None
-    return found if found.route.peer_id else None
+def newest_destination(room: Room, recipient: bytes, told: ReplyRoute | None = None) -> Destination | None:
+    """Return where a recipient says that it is reached: in its profile, or as `told`, whichever is the newer.
+
+    None for somebody who publishes nothing and told nothing.
+    """
+    found = [] if told is None else [reply_destination(told)]
+    with contextlib.suppress(HalleError):
+        published = store_destination(room, recipient)
+        found += [published] if published.route.peer_id else []
+    return newer(*found) if found else None
+
+
+def reply_destination(reply: ReplyRoute) -> Destination:
+    """Return a route that somebody told."""
+    route = Route(reply.peer_id, tuple(reply.addrs), reply.shop_url or "", tuple(reply.mailboxes))
+    return Destination(route, reply.prekey.key)

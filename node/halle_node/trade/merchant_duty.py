@@ -24,6 +24,7 @@ PASSING = rules.CODES | {
     "order-message-missing",
     "outbox-full",
     "licences-sold-out",
+    "history-awaited",
 }
 
 

@@ -46,7 +46,9 @@ DEADLINES: dict[tuple[str, str], str] = {
 
 
 def tell(conn: Connection, order: Order, cached: Mapping[str, Any], state: OrderState, now: int) -> None:
-    """Tell of what is new in an order: `order` as it was, `cached` as it is now."""
+    """Tell of what is new in an order: `order` as it was, `cached` as it is now. What is learnt again is not new."""
+    if order.row.restored:
+        return
     for column, value in cached.items():
         kind = CHANGES.get((order.role, column, value)) if isinstance(value, str) else None
         if kind is None or order.row._mapping[column] == value:

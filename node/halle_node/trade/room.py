@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from halle_node.db import Database
 from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Fetch, Index, KeyRing, Messages
+from halle_protocol.cid import CID
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Room:
     whereabouts: Callable[[], Sequence[str]] = tuple
     announce: Callable[[Any], Awaitable[None]] | None = None
     fetch: Fetch | None = None
+    is_replaced: Callable[[], bool] = lambda: False
+    """Another machine runs this store with a later grant."""
     rules: Rules = Rules()
     chain_clock: ChainClock = field(default_factory=lambda: ChainClock())
 
@@ -54,6 +58,11 @@ class Room:
     def me(self) -> bytes:
         """Our store's address, which is our buyer's account too."""
         return self.keys.store_address
+
+    async def erase_blocks(self, cids: Iterable[CID]) -> None:
+        """Remove blocks and every trace of deleted rows from the disk."""
+        await asyncio.to_thread(self.blocks.erase, cids)
+        await self.db.compact()
 
     async def ask_chain_time(self) -> int:
         """Return the chain's time and remember how it differs from ours."""

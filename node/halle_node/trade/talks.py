@@ -15,13 +15,13 @@ from halle_node.db.schema.trade import trade_message, trade_order
 from halle_node.db.schema.trade import trade_talk as table
 from halle_node.db.schema.trade import trade_talk_line as lines
 from halle_node.messages.inbox import Early
-from halle_node.messages.route import Destination, Route
 from halle_node.notify import notices
+from halle_node.trade import letters
 from halle_node.trade.book import Order
 from halle_node.trade.room import Room
 from halle_node.trade.talk_views import TalkRole
 from halle_protocol.errors import Refused, Unavailable
-from halle_protocol.messages import ChatText, Message, ReplyRoute, parse_message, thread_of
+from halle_protocol.messages import ChatText, Message, parse_message, thread_of
 
 KEY_CHARS = 32
 NAME_CHARS = 120
@@ -76,14 +76,16 @@ def has_order(conn: Connection, role: str, other: bytes) -> bool:
     return conn.execute(query).first() is not None
 
 
-def add_order_line(room: Room, conn: Connection, order: Order, message: Message) -> None:
-    """Add a line of an order, sent or received, to the conversation of its two sides."""
+def add_order_line(room: Room, conn: Connection, order: Order, message: Message, *, is_news: bool = True) -> None:
+    """Add a line of an order, sent or received, to the conversation of its two sides; one of old times is no news."""
     if order.role == "arbiter":
         return
     role: TalkRole = order.role
     name = order.row.customer if role == "merchant" else order.row.merchant_name
     key = _open(room, conn, order.other, role, name=name)
-    _add(room, conn, key, role, message, order_key=order.key)
+    _add(room, conn, key, role, message, order_key=order.key, is_news=is_news)
+    if not is_news:
+        mark_read(conn, key, room.clock())
 
 
 def add_own_line(room: Room, conn: Connection, other: bytes, role: TalkRole, message: Message, **known: str) -> str:
@@ -114,7 +116,7 @@ def take(room: Room, conn: Connection, message: Message) -> None:
         told = {"handle": body.handle} if body.handle else {}
         key = _open(room, conn, other, role, name=body.reply.name if body.reply else "", **told)
         if body.reply is not None:
-            contact = _destination(body.reply).encode()
+            contact = letters.reply_destination(body.reply).encode()
             conn.execute(update(table).where(table.c.talk_key == key).values(contact=contact))
     check_photos(body)
     _add(room, conn, key, role, message)
@@ -199,11 +201,18 @@ def rows(conn: Connection, key: str, limit: int = MAX_LINES) -> list[Row[Any]]:
     return list(reversed(conn.execute(newest).all()))
 
 
+def said(conn: Connection, role: str, other: bytes) -> list[Message]:
+    """Return what was said outside of orders."""
+    query = select(lines.c.content).join(table).where(table.c.role == role, table.c.other == other)
+    return [Message.decode(data) for data in conn.execute(query.where(lines.c.content.is_not(None))).scalars()]
+
+
 def forget(conn: Connection, role: str, other: bytes) -> None:
     """Remove a conversation with everything that was noted beside it. What orders say is theirs."""
-    keys = select(table.c.talk_key).where(table.c.role == role, table.c.other == other).scalar_subquery()
-    conn.execute(delete(lines).where(lines.c.talk_key == keys))
-    conn.execute(delete(table).where(table.c.role == role, table.c.other == other))
+    keys = conn.execute(select(table.c.talk_key).where(table.c.role == role, table.c.other == other)).scalars().all()
+    conn.execute(delete(lines).where(lines.c.talk_key.in_(keys)))
+    conn.execute(delete(table).where(table.c.talk_key.in_(keys)))
+    notices.forget(conn, keys)
 
 
 def _role_in(room: Room, message: Message) -> TalkRole | None:
@@ -238,10 +247,17 @@ def _open(room: Room, conn: Connection, other: bytes, role: TalkRole, name: str 
 
 
 def _add(
-    room: Room, conn: Connection, key: str, role: TalkRole, message: Message, order_key: str | None = None
+    room: Room,
+    conn: Connection,
+    key: str,
+    role: TalkRole,
+    message: Message,
+    *,
+    order_key: str = "",
+    is_news: bool = True,
 ) -> None:
     now, is_ours = room.clock(), message.sender == room.me
-    if not is_ours:
+    if is_news and not is_ours:
         _tell(conn, key, role, now)
     row = {
         "talk_key": key,
@@ -249,7 +265,7 @@ def _add(
         "sender": message.sender,
         "message_id": message.id,
         "issued": message.issued,
-        "received_at": now,
+        "received_at": now if is_news else message.issued,
         "content": None if order_key else message.encode(),
         "fetch_at": now if not is_ours and message.body.get("photos") else None,
     }
@@ -265,8 +281,3 @@ def _tell(conn: Connection, key: str, role: TalkRole, now: int) -> None:
 
 def _is_unread() -> Any:
     return and_(lines.c.talk_key == table.c.talk_key, lines.c.sender == table.c.other, lines.c.id > table.c.read_id)
-
-
-def _destination(reply: ReplyRoute) -> Destination:
-    route = Route(reply.peer_id, tuple(reply.addrs), reply.shop_url or "", tuple(reply.mailboxes))
-    return Destination(route, reply.prekey.key)

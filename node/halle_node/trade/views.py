@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from halle_node.messages.views import WaitingAt
 from halle_protocol.money import Money
@@ -347,6 +347,7 @@ class TransactionView:
     state: str
     tx_hash: str
     error: str = ""
+    error_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -450,6 +451,8 @@ class OrderDetail:
     """The conversation these two have, of which `chat` is this order's part; empty when nobody has written yet."""
     said_elsewhere: int = 0
     """How many lines of it belong to no order or to another one."""
+    books: Mapping[str, Any] = field(default_factory=dict)
+    """What is kept for the books once the customer was erased."""
 
     @property
     def order_key(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import home, imports, messages, network, notices, orders, products, roles, settings
+from . import backup, home, imports, messages, network, notices, orders, products, roles, settings
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -40,6 +40,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(f"{base}/notices", notices.listing),
         web.post(f"{base}/notices/read", notices.read_all),
         web.get(base + r"/notices/{id:\d{1,12}}", notices.follow),
+        web.post(base + "/orders/{key}/erase-customer", orders.erase_customer),
         web.get(f"{base}/roles", roles.overview),
         web.post(base + "/roles/{role}", roles.offer),
         web.post(base + "/roles/parcels/{shipment}", roles.attest),
@@ -51,6 +52,9 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post(base + "/products/{handle}/digital/{id}/remove", products.remove_digital),
         web.get(f"{base}/network", network.overview),
         web.get(f"{base}/network/kept", network.kept),
+        web.get(f"{base}/network/waiting", network.waiting),
+        web.post(f"{base}/network/waiting/retry", network.retry_waiting),
+        web.post(f"{base}/network/waiting/quarantine", network.retry_quarantined),
         web.post(f"{base}/network/clean-up", network.clean_up),
         web.post(f"{base}/network/connect", network.connect),
         web.post(f"{base}/network/sync", network.sync),
@@ -65,4 +69,5 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post(f"{base}/settings/rules", settings.save_rules),
         web.post(f"{base}/settings/notify", settings.save_mail),
         web.post(f"{base}/settings/notify/test", settings.test_mail),
+        web.post(f"{base}/settings/backup", backup.start),
     ]

@@ -18,6 +18,7 @@ from ..i18n import LANGUAGES, N_, language_of
 from ..local_pages import admin_page, here
 from ..node_access import node_of
 from ..words import POLICIES
+from . import backup
 from .mail_settings import mail_context, read_mail
 
 WEEK = (
@@ -64,6 +65,7 @@ def page_with(request: web.Request, wrong: Problem | None = None) -> web.Respons
         carriers=node_of(request).trade.services.offers("carrier"),
         rules=node_of(request).trade.accept_rules(),
         week=WEEK,
+        **backup.card(node_of(request)),
         policy_kinds=[(kind, POLICIES[kind]) for kind in POLICY_KINDS],
         **mail_context(node_of(request)),
     )

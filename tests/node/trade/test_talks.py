@@ -11,7 +11,9 @@ from PIL import Image
 from sqlalchemy import select
 
 from halle_node.db.schema.trade import trade_talk_line
-from halle_node.trade import answering, talks
+from halle_node.notify import notices
+from halle_node.trade import answering, news, talks
+from halle_node.trade.folding import refresh
 from halle_protocol.errors import HalleError, Refused
 from halle_protocol.messages import Message, sign_message, thread_of
 from halle_protocol.sealing import seal_envelope
@@ -45,8 +47,6 @@ async def ask(shop: Home, buyer: Home, text: str = "Does it shrink?", **more: An
 
 
 def kinds(home: Home, unread_only: bool = False) -> list[str]:
-    from halle_node.notify import notices
-
     return [each.kind for each in home.db.read(lambda c: notices.listing(c, unread_only=unread_only, limit=50))]
 
 
@@ -249,12 +249,69 @@ async def test_own_shop_and_unknown_product_are_refused(market) -> None:
         assert refused.value.code == "talk-unknown"
 
 
-async def test_forgotten_conversation_is_gone(market) -> None:
+async def test_stranger_who_only_asked_can_be_erased(market) -> None:
     shop, buyer = market
-    await ask(shop, buyer)
-    await shop.db.write(lambda conn: talks.forget(conn, "merchant", buyer.address))
+    key = await ask(shop, buyer, name="Zéphyrine", photos=[photo()])
+    await shop.trade.talks.file(key, shop.trade.talks.show(key).lines[0].photos[0].file_id)
+    planned = await shop.trade.erase_customer("zéphyrine", apply=False)
+    assert (planned.orders, planned.messages, planned.files, planned.applied) == (0, 1, 1, False)
+    await shop.trade.erase_customer("zéphyrine", apply=True)
     assert shop.trade.talks.listing() == []
     assert rows(shop) == []
+    assert kinds(shop) == []
+    for path in shop.config.home.rglob("*"):
+        if path.is_file():
+            assert "Zéphyrine".encode() not in path.read_bytes(), path
+            assert b"Does it shrink?" not in path.read_bytes(), path
+
+
+async def test_the_owner_of_each_side_hears_of_an_order(market) -> None:
+    shop, buyer = market
+    await shop.fund_wallet()
+    await buyer.fund_wallet()
+    key = await buyer.buy(shop)
+    await settle(buyer, shop)
+    await buyer.trade.approve(key)
+    await settle(buyer, shop)
+    await shop.trade.ship(key, "La Poste", "6A", anyway=True)
+    await settle(buyer, shop)
+    await buyer.trade.act(key, "request_return", reason="Too small")
+    await settle(buyer, shop)
+    await shop.trade.act(key, "approve_return", instructions="To Brest")
+    await settle(buyer, shop)
+    await shop.trade.refund(key, 1_000)
+    await settle(buyer, shop)
+    assert list(reversed(kinds(shop))) == ["order-to-pack", "return-asked"]
+    assert list(reversed(kinds(buyer))) == ["quote-ready", "order-shipped", "return-answered", "refund"]
+    # What is folded again, or reminded of again, is no news.
+    for home in (shop, buyer):
+        told = len(kinds(home))
+        await home.db.write(lambda conn, home=home: refresh(conn, key, home.clock()))
+        assert len(kinds(home)) == told
+
+
+async def test_deadlines_and_shelves_are_told_when_they_come_near(market) -> None:
+    shop, buyer = market
+    await shop.fund_wallet()
+    await buyer.fund_wallet()
+    key = await buyer.buy(shop)
+    await settle(buyer, shop)
+    await buyer.trade.approve(key)
+    await settle(buyer, shop)
+    until = shop.trade.order(key).summary.deadline_at
+
+    async def remind(at: int) -> list[str]:
+        await shop.db.write(lambda conn: news.remind(conn, at, at, 3))
+        return [kind for kind in kinds(shop) if kind != "order-to-pack"]
+
+    assert await remind(until - 2 * DAY_S) == []
+    assert await remind(until - DAY_S) == ["sale-deadline"]
+    await shop.catalog.set_stock("shirt", "S-1", 2)
+    assert await remind(until - 60) == ["low-stock", "sale-deadline"]
+    await shop.catalog.set_stock("shirt", "S-1", 9)
+    assert len(await remind(until - 50)) == 2
+    await shop.catalog.set_stock("shirt", "S-1", 2)
+    assert await remind(until - 40) == ["low-stock", "low-stock", "sale-deadline"]
 
 
 @pytest.mark.parametrize(
