@@ -276,6 +276,7 @@ ERROR_WORDS = {
         N_("Add money to your wallet and try again."),
     ),
     "quote-expired": (N_("This quote is no longer valid."), N_("Ask the shop for a new one.")),
+    "chain-time-old": (N_("The chain is asked for its time first."), N_("Try again in a moment.")),
     "already-funded": (N_("This order is paid already."), ""),
     "delivery-code-wrong": (
         N_("This is not the code of this order."),

@@ -18,7 +18,7 @@ from halle_cli.demo.trading import Deal, Json, ask_quote, has_quote
 from halle_protocol.errors import HalleError
 from system.hall import ADDRESS
 
-LOOK_AGAIN_S = 0.25
+LOOK_AGAIN_S = 0.5
 PATIENCE_S = 420.0
 # A node that is away, restarting or without its chain says one of these; so does one whose state just changed.
 TROUBLES = frozenset(
@@ -29,6 +29,7 @@ TROUBLES = frozenset(
         "rpc-down",
         "rpc-bad-answer",
         "contracts-missing",
+        "token-unknown",
         "chain-not-ready",
         "action-not-now",
         "already-sent",
@@ -98,6 +99,8 @@ class Path:
     later: tuple[Step, ...]
     events: dict[str, int]
     outcome: str = ""
+    races: tuple[str, ...] = ()
+    """What the contract may answer, before anything is sent, to one side that did not know of the other's move yet."""
 
 
 def _events(*names: str, paid: int = 1) -> dict[str, int]:
@@ -108,7 +111,7 @@ PATHS: dict[str, Path] = {
     "released": Path((PAY, SHIP, HAND, RELEASE), (), _events("Shipped", "Delivered"), "released"),
     "offered": Path((OFFER, SHIP, RELEASE), (), _events("Shipped"), "released"),
     "refunded": Path((PAY, REFUND), (), _events(), "refunded"),
-    "partly": Path((PAY, SHIP, QUARTER, RELEASE), (), _events("Shipped", paid=2), "released"),
+    "partly": Path((PAY, SHIP, QUARTER, RELEASE), (), _events("Shipped", paid=2), "released", ("BadAmount",)),
     "settled": Path((PAY, PROPOSE, SETTLE), (), _events(), "settled"),
     "cancelled": Path((CANCEL,), (), {}),
     "claimed": Path((PAY, SHIP, HAND), (), _events("Shipped", "Delivered"), "claimed"),

@@ -23,6 +23,7 @@ PASSING = rules.CODES | {
     "terms-unknown",
     "order-message-missing",
     "outbox-full",
+    "chain-time-old",
     "licences-sold-out",
 }
 

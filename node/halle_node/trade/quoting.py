@@ -59,21 +59,27 @@ def check_offer(room: Room, order: Order) -> OrderDocument:
 def quote(room: Room, conn: Connection, order: Order, note: str = "") -> None:
     """Set the goods aside, sign the terms and send them.
 
-    Raises: Refused quote-expired, out-of-stock, keys-locked and check_offer's codes.
+    Raises: Refused quote-expired, chain-time-old, out-of-stock, keys-locked and check_offer's codes.
     """
     document, terms = check_offer(room, order), order.known_terms()
-    now = room.chain_time()
-    if not now <= terms.valid_until <= now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
-        raise Refused(
-            "The time in which these terms may be paid is over.",
-            code="quote-expired",
-            hint="The buyer orders again.",
-        )
+    _check_time(room, order, terms)
     goods.reserve(conn, order.key, document.lines, room.clock() + room.rules.reservation_s)
     private = merchant_private(room, conn)
     signature = sign_terms(private, terms, document.chain_id, document.escrow)
     book.change(conn, order.key, merchant_signature=signature)
     letters.send(room, conn, order, "order/quote", _quote_body(order, document, terms, signature, note))
+
+
+def _check_time(room: Room, order: Order, terms: Terms) -> None:
+    now = room.chain_time()
+    if now <= terms.valid_until <= now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
+        return
+    if order.row.created_at >= room.chain_clock.asked_at:
+        # The buyer has just asked the chain, we have not since: the clock that differs may be ours.
+        raise Refused("The chain is asked for its time first.", code="chain-time-old", hint="Try again in a moment.")
+    raise Refused(
+        "The time in which these terms may be paid is over.", code="quote-expired", hint="The buyer orders again."
+    )
 
 
 def check_quote(room: Room, order: Order, message: Message, body: OrderQuote) -> bytes:
