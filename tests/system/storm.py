@@ -163,14 +163,17 @@ class Storm:
     def _kill_again(self, name: str, pause_s: float) -> None:
         """Kill one process over and over, sometimes while it starts; leave it running."""
         process = {"shop": self.shop, "buyer": self.buyer, "keeper": self.keeper, "chain": self.chain_process}[name]
-        rng = random.Random(f"{self.seed} {name}")
+        rng, start_s = random.Random(f"{self.seed} {name}"), 0.0
         try:
-            while not self._calm_again.wait(rng.uniform(0.2, 2.0) * pause_s):
+            # On a busy machine starts are slow: whoever is never up longer than it takes to start gets nothing done.
+            while not self._calm_again.wait(rng.uniform(0.2, 2.0) * max(pause_s, start_s)):
                 process.kill()
                 self.tally.kills[name] += 1
                 if rng.random() < 0.3:
                     self._calm_again.wait(rng.random() * 2)
+                began = time.monotonic()
                 self._start(process, rng)
+                start_s = time.monotonic() - began
         except BaseException as error:  # the top of a thread: the storm raises it
             self.trouble.append(error)
 

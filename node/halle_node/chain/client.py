@@ -81,9 +81,9 @@ class ChainClient:
         return EMBEDDED_DEPTHS if self.is_embedded else DEFAULT_DEPTHS
 
     async def connect(self) -> None:
-        """Learn which chain this is and where the contracts are. Calling again re-checks.
+        """Learn which chain this is and where the contracts are, all or nothing. Calling again re-checks.
 
-        Raises: ConfigError wrong-chain.
+        Raises: ConfigError wrong-chain; Unavailable.
         """
         chain_id = answers.quantity(await self._rpc.request("eth_chainId"))
         expected = self._chain_id or self._expected_chain_id
@@ -96,10 +96,10 @@ class ChainClient:
             )
         genesis = answers.block(await self._rpc.request("eth_getBlockByNumber", "0x0", False))
         version = await self._rpc.request("web3_clientVersion")
+        # A chain that falls silent here has not answered: "its contracts are missing" would be a lie.
+        contracts = await discover(self, chain_id)
         self.is_embedded = isinstance(version, str) and version.startswith(EMBEDDED_CLIENT)
-        self.genesis_hash = genesis.hash
-        self._chain_id = chain_id
-        self._contracts = await discover(self)
+        self.genesis_hash, self._chain_id, self._contracts = genesis.hash, chain_id, contracts
 
     async def close(self) -> None:
         await self._rpc.close()
