@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {ArbiterERC792} from "../src/ArbiterERC792.sol";
+import {IEvidence} from "../src/interfaces/IERC1497.sol";
+import {IArbitrable} from "../src/interfaces/IERC792.sol";
 import {IEscrow, Status, Terms} from "../src/interfaces/IEscrow.sol";
 import {ITill} from "../src/interfaces/ITill.sol";
 import {Hall} from "./Hall.sol";
@@ -86,7 +88,7 @@ contract ArbiterERC792Test is Hall {
     function test_ask_GivenTooLittle_Reverts() external {
         Terms memory t = _disputed(address(token), false);
         vm.deal(address(this), 1 ether);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(ITill.WrongPayment.selector, 0.01 ether, 0.009 ether));
         _adapter.ask{value: 0.009 ether}(t, buyer);
     }
 
@@ -114,6 +116,51 @@ contract ArbiterERC792Test is Hall {
         escrow.dispute(t, buyer, "");
         vm.expectRevert(abi.encodeWithSelector(ArbiterERC792.NotDue.selector, Status.Disputed));
         _adapter.ask(t, buyer);
+        vm.warp(uint256(deadlineOf(t)) + 1);
+        escrow.escalate(t, buyer);
+        vm.expectRevert(abi.encodeWithSelector(ArbiterERC792.NotDue.selector, Status.Escalated));
+        _adapter.ask(t, buyer);
+    }
+
+    function test_constructor_AnnouncesTheRulesOfTheCourt() external {
+        vm.expectEmit();
+        emit IEvidence.MetaEvidence(0, "ipfs://rules");
+        new ArbiterERC792(escrow, _court, "", "ipfs://rules");
+    }
+
+    /// Courts and their jurors' pages read a case from its events alone.
+    function test_eachStep_TellsTheCourtAndTheOrder() external {
+        Terms memory t = _disputed(address(token), false);
+        bytes32 id = escrow.orderIdOf(t, buyer);
+        vm.deal(address(this), 1 ether);
+        vm.expectEmit();
+        emit IEvidence.Dispute(_court, 0, 0, uint256(id));
+        vm.expectEmit();
+        emit ArbiterERC792.Asked(id, 0, address(this));
+        _adapter.ask{value: 0.01 ether}(t, buyer);
+        vm.expectEmit();
+        emit IEvidence.Evidence(_court, uint256(id), address(this), "ipfs://photo");
+        _adapter.submitEvidence(0, "ipfs://photo");
+        vm.expectEmit();
+        emit IArbitrable.Ruling(_court, 0, 1);
+        vm.expectEmit();
+        emit ArbiterERC792.Decided(id, 0, 10_000);
+        _court.giveRuling(0, 1);
+        vm.expectEmit();
+        emit ArbiterERC792.Executed(id, 0);
+        vm.expectEmit();
+        emit ITill.Credited(address(token), address(this), 20);
+        _adapter.execute(0, t, buyer);
+    }
+
+    function test_execute_WhenTheFeeOfAnotherCaseIsStillHere_CreditsItsOwnOnly() external {
+        for (uint256 round = 1; round < 3; ++round) {
+            Terms memory t = _disputed(address(token), false);
+            uint256 id = _ask(t);
+            _court.giveRuling(id, 1);
+            _adapter.execute(id, t, buyer);
+            assert(_adapter.credits(address(token), address(this)) == 20 * round);
+        }
     }
 
     function testFuzz_rule_GivenAnybodyElse_Reverts(address by) external {

@@ -37,6 +37,32 @@ contract EscrowEndsTest is Hall {
         return tryAs(by, address(escrow), call);
     }
 
+    // ── the end of an order ─────────────────────────────────────────────────────────────────────────────────────
+
+    /// In the last second of `validUntil` the terms can still be funded: the word must stay, or they were funded twice.
+    function test_release_GivenTheLastSecondToFund_KeepsTheOrderClosed() external {
+        Terms memory t = _accepted(100);
+        vm.warp(t.validUntil);
+        vm.prank(buyer);
+        escrow.release(t, buyer, 100);
+        assert(statusOf(t) == Status.Closed);
+        token.mint(buyer, 100);
+        vm.prank(buyer);
+        token.approve(address(escrow), 100);
+        bytes memory sig = signature(MERCHANT_KEY, escrow.digestOf(t));
+        (bool ok, bytes4 why) = _try(buyer, abi.encodeCall(escrow.fund, (t, sig)));
+        assert(!ok && why == IEscrow.WrongStatus.selector);
+    }
+
+    /// A payout of nothing is no transfer: some tokens refuse it, some receivers count it.
+    function test_refund_GivenAll_MovesNothingToTheMerchant() external {
+        Terms memory t = _accepted(100);
+        vm.expectCall(address(token), abi.encodeCall(token.transfer, (merchant, 0)), 0);
+        vm.prank(merchant);
+        escrow.refund(t, buyer, 100);
+        assert(token.balanceOf(buyer) == 100);
+    }
+
     // ── release and settlement ──────────────────────────────────────────────────────────────────────────────────
 
     function testFuzz_releaseBySig_GivenAnyKeyAndSecond_NeedsTheBuyersInTime(uint256 key, uint32 life, uint64 later)

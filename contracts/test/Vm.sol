@@ -22,6 +22,7 @@ interface Vm {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory logs);
     function expectEmit() external;
+    function expectCall(address callee, bytes calldata data, uint64 times) external;
     function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;

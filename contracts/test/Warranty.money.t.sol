@@ -295,6 +295,8 @@ contract WarrantyMoneyTest is Hall {
         (bool ok, bytes4 why) = _try(arbiter, 0, abi.encodeCall(warranty.ruleClaim, (id, 61 + ruled % 100)));
         assert(!ok && why == IWarranty.BadAmount.selector);
         ruled = ruled % 61;
+        vm.expectEmit();
+        emit IWarranty.ClaimRuled(id, ruled);
         vm.prank(arbiter);
         warranty.ruleClaim(id, ruled);
         (ClaimStatus s,,, uint256 left, uint256 claimed,,) = warranty.certificateOf(id);

@@ -75,7 +75,12 @@ class Config(BaseModel):
         True, "Find peers in the local network and be found there; nothing is sent while listen_host is this machine."
     )
     upnp: bool = setting(False, "Ask the home router to pass the peer-to-peer port on to this machine (UPnP).")
-    rpc_url: str = setting("", "EVM JSON-RPC endpoint; empty starts the embedded chain.", unit="URL")
+    rpc_url: tuple[str, ...] = setting(
+        (),
+        "EVM JSON-RPC endpoints, best first: the next is asked when one fails, and they check each other; "
+        "none starts the embedded chain.",
+        unit="URLs",
+    )
     chain_id: int = setting(0, "Chain the endpoint must be on; 0 accepts any.", unit="chain id", ge=0)
     chain_port: int = setting(8545, "Port of the embedded chain; 0 takes a free one.", unit="port", ge=0, le=65535)
     confirmations_safe: int = setting(
@@ -152,6 +157,11 @@ class Config(BaseModel):
         from halle_protocol.documents.text import clean_text
 
         return clean_text(value, multiline=False) if value else value
+
+    @field_validator("rpc_url", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
 
     @field_validator("scrypt_n")
     @classmethod

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from halle_node.node import Node
 
 State = Literal["ok", "warning", "failed"]
+SOME_BLOCKS = 50
 LOW_DISK_BYTES = 200 * 1024 * 1024
 
 
@@ -40,7 +41,7 @@ async def examine(node: Node) -> list[Check]:
 async def _keys(node: Node) -> Check:
     days = (node.keys.grant.not_after - node.clock()) // 86_400
     if days < 30:
-        hint = "Unlock the store key and renew the grant: halle init --phrase-file in a new home."
+        hint = "Start the node once with the password: it renews the grant by itself."
         return Check("keys", "warning" if days >= 0 else "failed", f"The operator's grant ends in {days} days.", hint)
     if node.keys.locked:
         hint = "Give HALLE_PASSWORD to `halle up` when you want to buy or move money."
@@ -58,6 +59,13 @@ async def _storage(node: Node) -> Check:
 
 async def _catalog(node: Node) -> Check:
     published = node.catalog.current_head()
+    if node.is_replaced():
+        return Check(
+            "catalog",
+            "failed",
+            "Another machine runs this store now, with a later grant; this one only looks on.",
+            "Use that machine, or: halle product publish --replace",
+        )
     if published is None:
         return Check("catalog", "warning", "Nothing is published yet.", "Add a product and publish it.")
     head, heard = published.head, node.index.store(node.keys.store_address)
@@ -66,7 +74,7 @@ async def _catalog(node: Node) -> Check:
             "catalog",
             "failed",
             f"Another machine has published head {heard.seq} of this store; here it is at {head.seq}.",
-            "Copy that machine's folder here, or: halle product publish --replace",
+            "Use that machine, or: halle product publish --replace",
         )
     if head.expires < node.clock():
         return Check("catalog", "failed", "The published head has expired.", "Publish again.")
@@ -74,6 +82,25 @@ async def _catalog(node: Node) -> Check:
     if changed:
         return Check("catalog", "warning", f"{changed} products have unpublished changes.", "Publish.")
     return Check("catalog", "ok", f"Head {head.seq} is published.")
+
+
+async def _backup(node: Node) -> Check:
+    if node.comeback.is_looking:
+        return Check(
+            "backup",
+            "warning",
+            "This node was restored and looks for the store's last edition in the network; nothing is published yet.",
+            "Connect to a peer: halle peers --connect. Or start over: halle product publish --replace",
+        )
+    last = node.backup.last()
+    if last is None:
+        if not node.catalog.product_count() and not node.trade.orders(limit=1):
+            return Check("backup", "ok", "There is nothing to back up yet.")
+        return Check("backup", "warning", "No back-up was ever made.", "halle backup FILE, on another disk.")
+    days = (node.clock() - last.at) // 86_400
+    state: State = "warning" if node.backup.is_due() else "ok"
+    hint = "halle backup FILE" if state == "warning" else ""
+    return Check("backup", state, f"The last back-up is {days} days old: {last.path}", hint)
 
 
 async def _network(node: Node) -> Check:
@@ -104,7 +131,20 @@ async def _chain(node: Node) -> Check:
     if not node.online:
         return Check("chain", "warning", "The node is not running.", "Start it with `halle up`.")
     summary = await node.chain.summary()
-    return Check("chain", "ok", f"Chain {summary.chain_id} at block {summary.block}; the contracts are there.")
+    health = summary.health
+    if health.error_code:
+        return Check("chain", "failed", f"Events are not read: {health.error_text} ({health.error_code})", health.hint)
+    told = f"Chain {summary.chain_id} at block {summary.block}; the contracts are there."
+    unwell = [each for each in health.endpoints if each.state not in ("asked", "ready")]
+    if unwell:
+        first = unwell[0]
+        why = f"{first.error_text} ({first.error_code})" if first.error_code else f"{first.behind} blocks behind"
+        told += f" {len(unwell)} of {len(health.endpoints)} endpoints cannot be relied on: {first.name}: {why}"
+        return Check("chain", "warning", told, "See the page Network; correct rpc_url if this lasts.")
+    if health.progress.behind > SOME_BLOCKS:
+        told += f" Events are read up to block {health.progress.next_block - 1}."
+        return Check("chain", "warning", told, "The node catches up by itself; look again in a few minutes.")
+    return Check("chain", "ok", told)
 
 
 async def _kubo(node: Node) -> Check:
@@ -131,6 +171,7 @@ async def _kubo(node: Node) -> Check:
 CHECKS: tuple[tuple[str, Callable[[Node], Awaitable[Check]]], ...] = (
     ("keys", _keys),
     ("storage", _storage),
+    ("backup", _backup),
     ("catalog", _catalog),
     ("network", _network),
     ("mail", _mail),

@@ -53,13 +53,18 @@ def create_home(config: Config, *, phrase: str | None = None, password: str = ""
         scrypt_n=config.scrypt_n,
         prekey_days=config.prekey_days,
     )
+    return describe_home(config.home, keys, words)
+
+
+def describe_home(home: Path, keys: Keys, phrase: str = "") -> MadeHome:
+    """Return what is in a home that was just made."""
     return MadeHome(
-        home=config.home,
+        home=home,
         store=to_checksum(keys.store_address),
         operator=to_checksum(keys.operator_address),
         peer_id=peer_id_of(keys.peer_private),
         grant_until=datetime.fromtimestamp(keys.grant.not_after, UTC).date().isoformat(),
-        phrase=words,
+        phrase=phrase,
     )
 
 

@@ -19,6 +19,7 @@ from types import TracebackType
 from sqlalchemy import Connection
 
 from halle_node.access import AccessList
+from halle_node.backup import BackupService
 from halle_node.blocks import BlockStore, Sweep
 from halle_node.blocks.kubo import Source, make_publisher
 from halle_node.blocks.offer import Offer
@@ -30,6 +31,7 @@ from halle_node.catalog.site import SiteRenderer
 from halle_node.chain.bonds import bonded
 from halle_node.chain.chain import Chain
 from halle_node.chain.records import DEFAULT_DEPTHS, Depths
+from halle_node.comeback import Comeback
 from halle_node.config import Config, paths
 from halle_node.db import open_database
 from halle_node.doctor import Check, examine
@@ -59,6 +61,9 @@ FIRST_ANNOUNCEMENTS_S = (1, 2, 4, 8, 15, 30, 60)
 UPKEEP_S = 3600
 RENEW_GRANT_S = 90 * 86_400
 JUDGE_REVIEWS_S = 2
+LOOK_AGAIN_S = 0.5
+# An announced prekey may have sealed what lies in a mailbox for a while yet.
+KEEP_PREKEYS_S = 14 * 86_400
 # A new shop must be able to sell at once; the merchant changes these in the settings.
 STARTER_RATE_MINOR = 500
 # Catalogs of followed stores that the gateway gives away too; what it reaches is kept in memory.
@@ -129,16 +134,20 @@ class Node:
         self._closing.callback(self.db.close)
         self.blocks = BlockStore(where["blocks"], max_bytes=self.config.disk_mb << 20)
         self._closing.callback(self.blocks.close)
+        self.backup = BackupService(self.config.home, self.db, self.blocks, self.keys, self.clock)
+        self._closing.push_async_callback(self.backup.close)
+        self.comeback = Comeback(self.db, self.clock)
         self.chain = Chain(
             self.db,
             self._signing_key,
             self.clock,
-            rpc_url=self.config.rpc_url,
+            rpc_urls=self.config.rpc_url,
             chain_id=self.config.chain_id,
             embedded_port=self.config.chain_port,
             embedded_folder=where["chain"],
             depths=self._depths(),
         )
+        self.chain.outbox.restored_at = self.comeback.restored_at
         self.access = AccessList(self.db, self.clock, own={to_checksum(self.keys.store_address)})
         self.mailbox = Mailbox(
             self.db,
@@ -156,6 +165,7 @@ class Node:
         )
         self._closing.push_async_callback(self.catalog.close)
         self.catalog.subscribe(self._published)
+        self.catalog.note_restored(self.comeback.restored_at, lambda: self.comeback.is_looking)
         self.naming = Naming(self.db, self.keys.peer_private, self.clock)
         self.kubo = make_publisher(self.config, self._kubo_source())
         self._closing.push_async_callback(self.kubo.close)
@@ -201,6 +211,7 @@ class Node:
             blocks=self.blocks,
             whereabouts=self._whereabouts,
             fetch=self.network.fetch,
+            is_replaced=self.is_replaced,
         )
         self.blocks.protect = lambda: [*self.catalog.kept(), *self.trade.kept()]
 
@@ -263,6 +274,10 @@ class Node:
         for key, cid in tree.entries(published.catalog_root, self.blocks.get):
             if not key.startswith("review/"):
                 yield from self.blocks.holes(cid)
+
+    def is_replaced(self) -> bool:
+        """Say whether another machine runs this store with a later grant; then this one only looks on."""
+        return self.index.min_grant_sequence(self.keys.store_address) > self.keys.grant.sequence
 
     def metrics(self) -> bytes:
         """Return the figures of this node in Prometheus' text format. Reads the database: call in a worker thread."""
@@ -349,6 +364,8 @@ class Node:
 
     async def _published(self, published: Published) -> None:
         """Index our own shop as anyone else would, and tell the hall."""
+        if self.comeback.is_looking:  # the owner said to put this catalog first
+            await self.comeback.stop_looking()
         await self.naming.point_to(published.head)
         await self.index.ingest_head(published.announcement, self.network.peer_id)
         await self.index.commit_search()  # whoever publishes looks at the shop next
@@ -364,6 +381,9 @@ class Node:
 
     async def _introduce(self) -> None:
         """Keep the profile's route and payment options true, publish when they changed, and repeat the head."""
+        while self.comeback.is_looking:
+            if not await self.comeback.look(self.catalog, len(self.network.peers())):
+                await asyncio.sleep(LOOK_AGAIN_S)
         for wait_s in chain(FIRST_ANNOUNCEMENTS_S, repeat(REANNOUNCE_S)):
             try:
                 await self._furnish()
@@ -419,14 +439,28 @@ class Node:
 
     async def _upkeep(self) -> None:
         while True:
-            now = self.clock()
-            if self.keys.rotate_prekeys(now, self.config.prekey_days):
-                await self.catalog.publish(products=False)
-            if not self.keys.locked and self.keys.grant.not_after - now < RENEW_GRANT_S:
-                self.keys.renew_grant(now)
-                await self.catalog.publish()
+            await self.tend_keys()
             await self.mailbox.forget_expired()
             await asyncio.sleep(UPKEEP_S)
+
+    async def tend_keys(self) -> None:
+        """Make the prekey and the grant that are due, and destroy prekeys whose time is over."""
+        now = self.clock()
+        if self.keys.rotate_prekeys(now, self.config.prekey_days):
+            await self._publish_keys(products=False)
+        if gone := self.keys.destroy_prekeys(now - KEEP_PREKEYS_S):
+            log.info("%d prekeys are destroyed, and with them what was sealed to them", len(gone))
+        due = self.keys.grant.not_after - now < RENEW_GRANT_S
+        # A replaced machine must not outrank the one that took its place.
+        if due and not self.keys.locked and not self.is_replaced():
+            self.keys.renew_grant(now)
+            await self._publish_keys(products=True)
+
+    async def _publish_keys(self, *, products: bool) -> None:
+        try:
+            await self.catalog.publish(products=products)
+        except HalleError as error:  # replaced, or still looking for the last edition: the next publish tells
+            log.info("new keys are not published yet: %s", error.code)
 
 
 class _Ears:

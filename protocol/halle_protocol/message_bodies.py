@@ -39,10 +39,16 @@ def _terms(value: object) -> Terms:
         raise ValueError(exc.message) from exc
 
 
+MAX_HISTORY_ORDERS = 64
+MAX_HISTORY_MESSAGES = 2_000
+# What fits into a message together with the outer one's own fields and grant.
+MAX_INNER_BYTES = 216 * 1024
+
 TermsField = Annotated[Terms, PlainValidator(_terms)]
 OrderBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=MAX_ORDER_BYTES)]
 FileBytes = Annotated[bytes, Field(strict=True, max_length=160 * 1024)]
 BundleBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=192 * 1024)]
+MessageBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=MAX_INNER_BYTES)]
 SEALED_BLOCK_BYTES = 1024 * 1024
 MAX_SEALED_BLOCKS = 64
 
@@ -353,6 +359,21 @@ class DeliverableRequest(Model):
     note: Note = ""
 
 
+class HistoryRequest(Model):
+    """A store that lost its records asks what the two said in these orders; `reply` is where it is now."""
+
+    orders: Annotated[tuple[Hash32, ...], Field(min_length=1, max_length=MAX_HISTORY_ORDERS)]
+    reply: ReplyRoute
+
+
+class HistoryAnswer(Model):
+    """A part of what the two said in one order: signed messages as they were sent; `total` counts all parts."""
+
+    order_id: Hash32
+    total: Count
+    messages: Annotated[tuple[MessageBytes, ...], Field(max_length=MAX_HISTORY_MESSAGES)] = ()
+
+
 BODIES: dict[str, type[Model]] = {
     "order/request": OrderRequest,
     "order/quote": OrderQuote,
@@ -385,4 +406,6 @@ BODIES: dict[str, type[Model]] = {
     "case/evidence": CaseEvidence,
     "case/question": CaseNote,
     "case/ruling": CaseRuling,
+    "history/request": HistoryRequest,
+    "history/answer": HistoryAnswer,
 }

@@ -292,6 +292,11 @@ MOVES = {
     "collect_warranty_claim": Move(
         N_("Collect the warranty claim"), N_("The shop did not answer in time: you are paid."), "main"
     ),
+    "go_on": Move(
+        N_("Go on without their copy"),
+        N_("This order was restored, and the other side has not said yet what was agreed and sent. Check first."),
+        "danger",
+    ),
     "chat": Move(N_("Write a message"), "", "plain", (Field("text", N_("Message"), "area", required=True),)),
 }
 PERCENT_DECIMALS = 2

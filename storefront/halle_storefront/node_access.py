@@ -12,6 +12,7 @@ from .security import Doorkeeper
 
 if TYPE_CHECKING:
     from halle_node.access import AccessList
+    from halle_node.backup import BackupService
     from halle_node.blocks import BlockStore, Sweep
     from halle_node.blocks.kubo import KuboPublisher
     from halle_node.blocks.offer import Offer
@@ -35,6 +36,7 @@ class ServedNode(Protocol):
     config: Config
     keys: Keys
     blocks: BlockStore
+    backup: BackupService
     kubo: KuboPublisher
     offer: Offer
     naming: Naming

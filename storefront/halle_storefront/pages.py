@@ -63,7 +63,7 @@ def _shared(lang: str) -> dict[str, Any]:
         "static_url": static_url,
         "words": Words,
         "move_of": move_of,
-        "happened": lambda entry: sentence(entry, i18n.translations(lang).gettext),
+        "happened": lambda entry: sentence(entry.key, entry.params, i18n.translations(lang).gettext),
         "problem": lambda code: problem(code, i18n.translations(lang).gettext),
         "countries": lambda: i18n.countries(lang),
     }

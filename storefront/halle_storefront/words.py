@@ -6,10 +6,8 @@ Each badge has colour, icon and text, because colour alone tells some readers no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from halle_node.trade.views import TimelineEntry
 
 from .i18n import N_
 
@@ -56,6 +54,39 @@ PAYMENT = {
     "settled": Badge("ok", "check", N_("Settled")),
     "disputed": Badge("bad", "scale", N_("Money in dispute")),
     "expired": Badge("plain", "clock", N_("Expired")),
+}
+MESSAGE_STATE = {
+    "queued": Badge("wait", "clock", N_("waits")),
+    "refused": Badge("bad", "cross", N_("refused")),
+}
+MESSAGE_KINDS = {
+    "order": N_("Order"),
+    "shipment": N_("Parcel"),
+    "parcel": N_("Parcel"),
+    "checkpoint": N_("Parcel"),
+    "receipt": N_("Receipt"),
+    "settlement": N_("Settlement"),
+    "dispute": N_("Dispute"),
+    "case": N_("Dispute"),
+    "return": N_("Return"),
+    "claim": N_("Warranty"),
+    "warranty": N_("Warranty"),
+    "deliverable": N_("Digital goods"),
+    "chat": N_("Conversation"),
+}
+TRANSACTION = {
+    "queued": Badge("wait", "clock", N_("not sent yet")),
+    "signed": Badge("wait", "clock", N_("not sent yet")),
+    "sent": Badge("wait", "clock", N_("on its way")),
+    "mined": Badge("calm", "check", N_("in a block, not final")),
+    "failed": Badge("bad", "warning", N_("failed")),
+}
+ENDPOINT = {
+    "asked": Badge("ok", "check", N_("in use")),
+    "ready": Badge("ok", "check", N_("checks the first")),
+    "behind": Badge("wait", "clock", N_("is behind")),
+    "resting": Badge("wait", "clock", N_("does not answer")),
+    "set-aside": Badge("bad", "warning", N_("not believed")),
 }
 REACH = {
     "public": Badge("ok", "check", N_("Anyone can reach you")),
@@ -201,6 +232,7 @@ POLICIES = {
     "legal": N_("Legal notice"),
 }
 NOTICES = {
+    "erased": N_("The customer’s data is erased."),
     "saved": N_("Saved."),
     "published": N_("Published."),
     "removed": N_("Removed."),
@@ -220,6 +252,8 @@ NOTICES = {
     "sent": N_("Sent."),
     "following": N_("You follow this shop now."),
     "cleaned": N_("Cleaned up."),
+    "retrying": N_("Everything that waits is tried again now."),
+    "taken-in": N_("The message was taken in."),
     "unfollowed": N_("You no longer follow this shop."),
     "test-money": N_("Test money is on its way to your wallet."),
 }
@@ -276,12 +310,56 @@ ERROR_WORDS = {
         N_("Add money to your wallet and try again."),
     ),
     "quote-expired": (N_("This quote is no longer valid."), N_("Ask the shop for a new one.")),
-    "chain-time-old": (N_("The chain is asked for its time first."), N_("Try again in a moment.")),
+    "quote-too-long": (N_("The shop does not wait that long for the payment."), N_("Order again in a moment.")),
     "already-funded": (N_("This order is paid already."), ""),
     "delivery-code-wrong": (
         N_("This is not the code of this order."),
         N_("Ask the buyer to show the code on their order page again."),
     ),
+    "order-message-missing": (
+        N_("The money is in escrow, but the order itself has not arrived yet."),
+        N_("The other side is asked for it and sends it by itself."),
+    ),
+    "customer-erased": (
+        N_("This customer was erased at their wish."),
+        N_("What your books need is still here."),
+    ),
+    "customer-has-open-orders": (
+        N_("Orders of this customer are not over."),
+        N_("Finish, refund or decline them first."),
+    ),
+    "history-awaited": (
+        N_("A restored order may have got one of these licence keys already."),
+        N_("Its buyer's node tells; or open that order and go on without."),
+    ),
+    "history-incomplete": (
+        N_("The other side has sent only a part of what was said in this order."),
+        N_("Compare with your papers before you send anything."),
+    ),
+    "history-lost": (
+        N_("The other side does not have the words of this order either."),
+        N_("The money is safe: refund it, or agree by other means."),
+    ),
+    "restored": (
+        N_("The node was restored before this transaction was sent."),
+        N_("Make the move again if it is due."),
+    ),
+    "replaced-elsewhere": (
+        N_("Another machine runs this shop now; this one only looks on."),
+        N_("Use that one."),
+    ),
+    "edition-unknown": (
+        N_("This restored shop still looks for its last edition in the network."),
+        N_("Connect to a peer, then wait a moment."),
+    ),
+    "backup-running": (N_("A back-up is being made."), N_("Wait until it has ended.")),
+    "backup-path": (
+        N_("No back-up can be put there."),
+        N_("Give the full path of a file in a folder that exists, on another disk, outside the node's own folder."),
+    ),
+    "backup-unwritable": (N_("The back-up cannot be written there."), N_("Check the disk, or choose another place.")),
+    "backup-stopped": (N_("The back-up was stopped."), N_("Start it again.")),
+    "file-exists": (N_("That file is something else than a back-up."), N_("Choose another name.")),
     "out-of-stock": (N_("There are not enough pieces left."), N_("Choose fewer pieces or another variant.")),
     "not-available": (N_("This cannot be bought at the moment."), N_("Choose another variant or look again later.")),
     "no-shipping-to-country": (
@@ -320,6 +398,59 @@ ERROR_WORDS = {
     "quantity-out-of-range": (N_("This quantity is not possible."), N_("Choose another quantity.")),
     "cart-full": (N_("The cart is full."), N_("Order or remove something first.")),
     "rpc-down": (N_("The chain cannot be reached."), N_("Orders wait safely; try again in a moment.")),
+    "tx-slow": (
+        N_("Nobody has put this transaction into a block yet."),
+        N_("It is sent again with a higher fee by itself; it can happen only once."),
+    ),
+    "nonce-taken": (
+        N_("Another transaction of your key took this one's place."),
+        N_("It is sent anew once that is final. Do not use this key in another wallet at the same time."),
+    ),
+    "nonce-used": (
+        N_("The chain knows a transaction with this number already."),
+        N_("The node finds out which one it is; nothing is sent twice."),
+    ),
+    "underpriced": (N_("The fee was too low."), N_("It is sent again with a higher fee by itself.")),
+    "insufficient-funds": (
+        N_("The account has too few coins for the fee."),
+        N_("Send it some; the page Network shows its address. The rest goes on by itself."),
+    ),
+    "reverted": (
+        N_("The contract refused it."),
+        N_("Look at the order again: its state has changed, or an amount is missing."),
+    ),
+    "signer-unknown": (
+        N_("This node does not have the key for it."),
+        N_("Restore the key, then start the node again."),
+    ),
+    "rpc-error": (N_("The chain refused it for now."), N_("It is tried again by itself.")),
+    "processing-failed": (
+        N_("It could not be processed."),
+        N_("Its sender tries again; after an update of Halle it may go through."),
+    ),
+    "message-unknown": (N_("No such message was set aside."), N_("Look at the list again.")),
+    "rpc-limited": (
+        N_("The chain's endpoint takes no more requests for now."),
+        N_("The node waits and asks again; a second endpoint ends the waiting."),
+    ),
+    "rpc-bad-answer": (
+        N_("The chain's endpoint gives answers that cannot be used."),
+        N_("Use another endpoint if this lasts."),
+    ),
+    "rpc-inconsistent": (
+        N_("The chain's endpoint contradicts itself."),
+        N_("The node asks again; use another endpoint if this lasts."),
+    ),
+    "rpc-disagree": (
+        N_("Two endpoints of the chain contradict each other."),
+        N_("Nothing new is believed until they agree. Name a third one, or take out the one you do not trust."),
+    ),
+    "rpc-lies": (
+        N_("This endpoint said what the chain does not have."),
+        N_("It is not asked any more. Take it out of the settings."),
+    ),
+    "rpc-range": (N_("The chain's endpoint gives too little at a time."), N_("Use another endpoint.")),
+    "wrong-chain": (N_("This endpoint serves another chain."), N_("Correct its address in the settings.")),
     "contracts-missing": (N_("This chain has no Halle contracts."), N_("Choose another chain in the settings file.")),
     "bad-multiaddr": (
         N_("This is not a peer's address."),
@@ -432,6 +563,23 @@ class Words:
         return badge(FINALITY, value)
 
     @staticmethod
+    def endpoint(value: str) -> Badge:
+        return badge(ENDPOINT, value)
+
+    @staticmethod
+    def message_state(value: str) -> Badge:
+        return badge(MESSAGE_STATE, value)
+
+    @staticmethod
+    def message_kind(value: str) -> str:
+        """What a message is about: the part of its type before the slash."""
+        return MESSAGE_KINDS.get(value.partition("/")[0], value)
+
+    @staticmethod
+    def transaction(value: str) -> Badge:
+        return badge(TRANSACTION, value)
+
+    @staticmethod
     def reach_state(value: str) -> Badge:
         return badge(REACH, value)
 
@@ -534,11 +682,11 @@ TIMELINE = {
 }
 
 
-def sentence(entry: TimelineEntry, say: Callable[[str], str]) -> str:
-    """One line of an order's history in the reader's language."""
-    key = entry.key.removeprefix("timeline.")
+def sentence(key: str, params: Mapping[str, object], say: Callable[[str], str]) -> str:
+    """One line of an order's history, "timeline.funded" and its values, in the reader's language."""
+    key = key.removeprefix("timeline.")
     text = TIMELINE.get(key)
     if text is None:
         return key.replace("-", " ").replace("_", " ").capitalize()
-    values = {name: "" if value is None else str(value) for name, value in entry.params.items()}
+    values = {name: "" if value is None else str(value) for name, value in params.items()}
     return (say(text) % defaultdict(str, values)).strip()

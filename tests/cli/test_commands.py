@@ -36,7 +36,15 @@ def every_command(command: click.Command | None = None, path: tuple[str, ...] = 
 
 
 EVERY = list(every_command())
-LIVE = [("peers",), ("mailbox", "collect"), ("reachability",), ("open",), ("order", "do", "3f2a", "accept")]
+LIVE = [
+    ("peers",),
+    ("mailbox", "collect"),
+    ("mailbox", "retry"),
+    ("mailbox", "replay", "0x00", "00"),
+    ("reachability",),
+    ("open",),
+    ("order", "do", "3f2a", "accept"),
+]
 
 
 def test_commands_are_all_found() -> None:
@@ -56,7 +64,7 @@ def test_halle_answers_in_a_shell(shell: Halle) -> None:
     assert "halle, version" in shell("--version").out
     assert shell("zork").status == 2
     assert shell("product", "list", "--bad").status == 2
-    assert shell("init", "--phrase-file", "/absent").status == 2
+    assert shell("restore", "--phrase-file", "/absent").status == 2
 
 
 @pytest.mark.parametrize(

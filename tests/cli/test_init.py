@@ -32,11 +32,11 @@ def test_init_keeps_the_keys_to_their_owner(home: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (home / "keys").iterdir() if path.is_file()} == {0o600}
 
 
-def test_init_restores_the_same_store_from_its_phrase(bare: Halle, tmp_path: Path) -> None:
+def test_restore_makes_the_same_store_from_its_phrase(bare: Halle, tmp_path: Path) -> None:
     made = bare("--home", tmp_path / "a", "init", "--no-password", "--json").json
     words = tmp_path / "words"
     words.write_text(f"  {made['phrase'].upper()}\n\n")
-    again = bare("--home", tmp_path / "b", "init", "--no-password", "--json", "--phrase-file", words).json
+    again = bare("--home", tmp_path / "b", "restore", "--no-password", "--json", "--phrase-file", words).json
     assert again["store"] == made["store"]
     assert again["operator"] != made["operator"]
     assert again["phrase"] == ""
@@ -52,15 +52,37 @@ def test_init_restores_the_same_store_from_its_phrase(bare: Halle, tmp_path: Pat
     ],
     ids=["few words", "bad checksum", "empty", "no text"],
 )
-def test_init_refuses_what_is_no_phrase_and_makes_no_store(
+def test_restore_refuses_what_is_no_phrase_and_makes_no_store(
     bare: Halle, tmp_path: Path, content: bytes, status: int, code: str
 ) -> None:
     words = tmp_path / "words"
     words.write_bytes(content)
-    made = bare("--home", tmp_path / "h", "init", "--no-password", "--phrase-file", words)
+    made = bare("--home", tmp_path / "h", "restore", "--no-password", "--phrase-file", words)
     assert (made.status, made.code) == (status, code)
     assert bare("--home", tmp_path / "h", "product", "list").code == "home-missing"
     assert bare("--home", tmp_path / "h", "init", "--no-password").status == 0
+
+
+def test_backup_and_restore_answer_in_json_and_say_what_is_wrong(bare: Halle, tmp_path: Path) -> None:
+    made = bare("--home", tmp_path / "a", "init", "--no-password", "--json").json
+    words, file = tmp_path / "words", tmp_path / "shop.halle"
+    words.write_text(made["phrase"])
+    assert bare("--home", tmp_path / "a", "backup", "--json").json is None
+    assert "No back-up was ever made" in bare("--home", tmp_path / "a", "backup").err
+    kept = bare("--home", tmp_path / "a", "backup", file, "--json").json
+    assert (kept["path"], kept["bytes"]) == (str(file), file.stat().st_size)
+    assert bare("--home", tmp_path / "a", "backup", words).code == "file-exists"
+    back = ("restore", file, "--no-password", "--json", "--phrase-file", words)
+    again = bare("--home", tmp_path / "b", *back).json
+    assert (again["store"], again["operator"], again["peer"]) == (made["store"], made["operator"], made["peer"])
+    assert bare("--home", tmp_path / "b", *back).code == "keys-exist"
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "letter").write_text("Dear Noé")
+    assert bare("--home", tmp_path / "c", *back).code == "folder-not-empty"
+    assert bare("--home", tmp_path / "d", "restore", words, *back[2:]).code == "not-a-backup"
+    assert bare("--home", tmp_path / "d", "restore", file, "--no-password").code == "phrase-missing"
+    assert not (tmp_path / "d").exists()
+    assert bare("--home", tmp_path / "a", "customer", "erase", "Nobody", "--apply").code == "customer-unknown"
 
 
 def test_init_leaves_an_existing_home_alone(halle: Halle, home: Path) -> None:

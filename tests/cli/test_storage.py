@@ -39,6 +39,16 @@ def test_mailboxes_are_named_shown_and_removed(halle: Halle) -> None:
     assert halle("mailbox", "status", "--json").json["ours"] == []
 
 
+def test_what_waits_and_what_was_set_aside_are_shown(halle: Halle) -> None:
+    waiting = halle("mailbox", "waiting")
+    assert waiting.status == 0
+    assert "No message waits." in waiting.err
+    assert "No transaction waits." in waiting.err
+    found = halle("mailbox", "waiting", "--json").json
+    assert (found["messages"], found["quarantine"], found["transactions"]) == ([], [], [])
+    assert "Nothing is set aside." in halle("mailbox", "quarantine").err
+
+
 def test_mailbox_mistakes_are_told(halle: Halle) -> None:
     for address, code in (("127.0.0.1", "bad-multiaddr"), (f"/ip4/192.0.2.7/udp/1/p2p/{PEER}", "bad-multiaddr")):
         refused = halle("mailbox", "add", address)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,17 +41,19 @@ def serving(command: list[str], ready: str) -> Iterator[str]:
         assert process.stdout is not None
         try:
             line = next(line for line in process.stdout if ready in line)
+            # It goes on talking, and would stand still when nobody listens.
+            threading.Thread(target=process.stdout.read, daemon=True).start()
             yield "http://" + line.split()[-1].removeprefix("http://")
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.wait(timeout=20)
 
 
 @contextmanager
-def anvil(chain_id: int) -> Iterator[str]:
+def anvil(chain_id: int, *more: str) -> Iterator[str]:
     if not ANVIL.is_file():
         missing("anvil", "run `npm ci --ignore-scripts` in contracts/")
-    command = [str(ANVIL), "--port", "0", "--chain-id", str(chain_id)]
+    command = [str(ANVIL), "--port", "0", "--chain-id", str(chain_id), *more]
     with serving(command, "Listening on") as url:
         yield url
 
@@ -59,6 +63,15 @@ def ask(url: str, method: str, *params: object) -> Any:
     request = urllib.request.Request(url, body, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         return json.load(answer)["result"]
+
+
+def receipt(url: str, transaction: str) -> dict[str, Any]:
+    """The receipt, waited for: anvil answers with the hash before it has mined."""
+    deadline = time.monotonic() + 20
+    while (found := ask(url, "eth_getTransactionReceipt", transaction)) is None:
+        assert time.monotonic() < deadline, f"{transaction} was never mined"
+        time.sleep(0.05)
+    return dict(found)
 
 
 @pytest.fixture
@@ -109,7 +122,7 @@ def test_deploy_goes_on_where_it_stopped_and_verify_tells_what_is_wrong(key_file
 def test_court_becomes_an_arbiter_at_an_address_that_follows_from_it(key_file: Path) -> None:
     with anvil(5_005) as url:
         court = ask(url, "eth_sendTransaction", {"from": RICH, "data": "0x" + fixture_code("Court").hex()})
-        address = ask(url, "eth_getTransactionReceipt", court)["contractAddress"]
+        address = receipt(url, court)["contractAddress"]
         words = ["--court", address, "--court-data", "0x00ff", "--court-rules", "ipfs://rules"]
         assert halle("deploy", "--rpc", url, "--key-file", key_file).status == 0
         told = halle("verify", "--rpc", url, *words, "--json")

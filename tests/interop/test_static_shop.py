@@ -76,7 +76,7 @@ async def test_shop_renders_searches_and_leads_to_an_order_through_kubo(
                 await page.get_by_role("link", name="Chemise en lin bleue").click()
                 assert page.url == f"{base}/{lang}/{SHIRT}"
                 await expect(page.locator(".price-big")).to_contain_text(price)
-                assert await page.evaluate("() => document.querySelector('.big-pic img').naturalWidth") > 0
+                await page.wait_for_function("() => document.querySelector('.big-pic img').naturalWidth > 0")
                 link = await page.get_by_role("link", name=button).get_attribute("href")
                 assert link == f"http://127.0.0.1:8480/{lang}/market/p/{store}/chemise-bleue"
                 await expect(page.get_by_text(f"halle://{store}/chemise-bleue")).to_be_visible()

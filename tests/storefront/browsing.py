@@ -26,6 +26,7 @@ PAGES = {
     "market-certificates": ("local", "/market/certificates"),
     "admin-network": ("local", "/admin/network"),
     "admin-kept": ("local", "/admin/network/kept"),
+    "admin-waiting": ("local", "/admin/network/waiting"),
     "admin-settings": ("local", "/admin/settings"),
     "market-home": ("local", "/market/"),
     "market-product": ("local", "/market/p/{store}/chemise-bleue"),

@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from halle_node.access import AccessList
+from halle_node.backup import BackupService
 from halle_node.blocks import BlockStore, Sweep
 from halle_node.blocks.kubo import KuboStatus
 from halle_node.blocks.offer import Offer
@@ -29,7 +30,10 @@ from halle_node.catalog import (
     ZoneForm,
 )
 from halle_node.catalog.naming import Naming
-from halle_node.chain.chain import ChainSummary, TokenBalance, Wallet
+from halle_node.chain import TxStatus
+from halle_node.chain.chain import ChainHealth, ChainSummary, TokenBalance, Wallet
+from halle_node.chain.endpoint import EndpointState
+from halle_node.chain.watcher import Progress
 from halle_node.config import Config
 from halle_node.db import open_database
 from halle_node.index.sync import SyncProgress
@@ -366,6 +370,9 @@ class Counter:
             self.order(order_key)
         self.done.append((order_key, action, form))
 
+    async def erase_customer(self, who: str, *, apply: bool) -> None:
+        self.done.append((who, "erase_customer", {"apply": apply}))
+
     def balance_sheet(self) -> list[t.BalanceRow]:
         return [
             t.BalanceRow(key, "", order.summary.role, order.status, "", "hEUR", 18, order.balance)
@@ -424,10 +431,34 @@ class Wire:
         return 0
 
 
+class Sendings:
+    """The transactions of the chain, scripted."""
+
+    def __init__(self) -> None:
+        self.nudged = 0
+        self.rows = [
+            TxStatus(7, "sent", "approve", b"", b"", 4, b"\xab" * 32, None, "tx-slow", "It is in no block after 62 s."),
+            TxStatus(5, "failed", "claim", b"", b"", None, None, None, "reverted", "The contract refused: TooEarly."),
+        ]
+
+    def waiting(self) -> list[TxStatus]:
+        return self.rows
+
+    def nudge(self) -> None:
+        self.nudged += 1
+
+
 class ChainEnd:
     """The chain, scripted."""
 
     down = False
+    shown = ChainHealth(Progress(1742, 1743, 1742), (EndpointState("127.0.0.1:8545", "asked", 1742, 0, 3, 0),))
+
+    def __init__(self) -> None:
+        self.outbox = Sendings()
+
+    def health(self) -> ChainHealth:
+        return self.shown
 
     def _answer(self) -> None:
         if self.down:
@@ -436,7 +467,15 @@ class ChainEnd:
     async def summary(self) -> ChainSummary:
         self._answer()
         return ChainSummary(
-            "http://127.0.0.1:8545", 31337, 1742, NOW, True, "0x" + "E5" * 20, "0x" + "E6" * 20, "0x" + "E7" * 20
+            "http://127.0.0.1:8545",
+            31337,
+            1742,
+            NOW,
+            True,
+            "0x" + "E5" * 20,
+            "0x" + "E6" * 20,
+            "0x" + "E7" * 20,
+            self.health(),
         )
 
     async def wallet(self, address: bytes) -> Wallet:
@@ -483,6 +522,7 @@ class Stall:
     access: Any = None
     messages: Any = None
     mailbox: Any = None
+    backup: Any = None
 
     async def pins(self) -> list[Kept]:
         return [Kept("edition", "", pin.cid, pin.blocks, pin.bytes, pin.missing) for pin in self.blocks.pinned()] + [
@@ -513,6 +553,7 @@ def make_stall(home: Path) -> Stall:
     stall.access = AccessList(stall.db, lambda: NOW)
     named = lambda: stall.catalog.profile().mailboxes  # noqa: E731
     stall.messages = MessageService(db, keys, stall.network, lambda: NOW, mailboxes=named)
+    stall.backup = BackupService(home, db, blocks, keys, lambda: NOW)
     stall.mailbox = Mailbox(db, lambda: NOW, lambda store: True, Quotas())
     return stall
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from dataclasses import replace
 
 import pytest
 from browsing import PAGES
 from conftest import Faces
-from stall import picture
+from sqlalchemy import Connection
+from stall import NOW, picture
 
 from halle_node.blocks.kubo import KeptPin, KuboStatus, Trouble
+from halle_node.chain.chain import ChainHealth
+from halle_node.chain.endpoint import EndpointState
+from halle_node.chain.watcher import Progress
+from halle_node.db.schema.messages import message_inbox, message_outbox
 from halle_storefront.assets import ASSETS
 from halle_storefront.cache import MAX_PAGES, PageCache
 
@@ -176,6 +182,61 @@ async def test_the_network_page_says_whether_others_reach_the_shop(faces: Faces)
     assert "jointe par 0, pas par 2" in page
     faces.stall.network.reach = replace(faces.stall.network.reach, relays={}, listening=("/ip4/192.168.1.7/tcp/4480",))
     assert "Nobody can reach you" in (await faces.get("/en/admin/network"))[1]
+
+
+async def test_the_network_page_says_how_the_chains_endpoints_do(faces: Faces) -> None:
+    assert "Ses points d’accès" not in (await faces.get("/fr/admin/network"))[1]
+    states = (
+        EndpointState("one.example.org", "set-aside", 1742, 0, 40, 0, "rpc-lies", "It gives other logs."),
+        EndpointState("two.example.org", "asked", 1742, 0, 55, 12),
+        EndpointState("three.example.org", "behind", 1600, 142, 20, 0),
+    )
+    faces.stall.chain.shown = ChainHealth(
+        Progress(0, 900, 1742, 300), states, "rpc-disagree", "They differ.", "Add one."
+    )
+    page = (await faces.get("/fr/admin/network"))[1]
+    for words in (
+        "one.example.org",
+        "pas cru",
+        "Ce point d’accès a dit ce que la chaîne n’a pas",
+        "en retard",
+        "12 % d’échecs",
+        "jusqu’au bloc 899 sur 1742",
+        "300 blocs n’ont été annoncés que par un seul",
+        "Deux points d’accès à la chaîne se contredisent",
+        "Ajoutez-en un troisième",
+    ):
+        assert words in page, words
+
+
+async def test_what_waits_is_shown_with_its_reason_and_tried_again(faces: Faces) -> None:
+    assert "Ce qui attend, et pourquoi" in (await faces.get("/fr/admin/network"))[1]
+    page = (await faces.get("/fr/admin/network/waiting"))[1]
+    for words in ("Aucun message n’attend", "Rien n’est mis de côté", "Personne n’a encore mis", "TooEarly", "0xabab"):
+        assert words in page, words
+    faces.stall.chain.outbox.rows = []
+    sender, message_id = b"\x5e" * 20, b"\x11" * 16
+    common = {"message_id": message_id, "thread": bytes(32), "type": "order/request", "message": b"?"}
+    queued = {"contact": b"?", "state": "queued", "attempts": 3, "next_at_ms": (NOW + 50) * 1000, "created_at": NOW}
+    aside = {"state": "quarantined", "received_at": NOW, "error_code": "not-for-sale", "error_text": "<i>No</i>"}
+
+    def write(conn: Connection) -> None:
+        conn.execute(
+            message_outbox.insert().values(recipient=sender, error_code="peer-unreachable", **common, **queued)
+        )
+        conn.execute(message_inbox.insert().values(sender=sender, **common, **aside))
+
+    await faces.stall.db.write(write)
+    page = (await faces.get("/fr/admin/network/waiting"))[1]
+    for words in ("Commande", "3 essais", "Prochain essai dans", "&lt;i&gt;No&lt;/i&gt;", message_id.hex()):
+        assert words in page, words
+    assert "Aucune transaction n’attend" in page
+    assert (await faces.post("/fr/admin/network/waiting/retry"))[0] == 303
+    assert faces.stall.chain.outbox.nudged == 1
+    refused = {"sender": "0x" + sender.hex(), "message_id": "ff" * 16}
+    status, page, _ = await faces.post("/fr/admin/network/waiting/quarantine", **refused)
+    assert status == 404
+    assert "Aucun message de ce genre" in page
 
 
 async def test_the_network_page_says_what_the_ipfs_daemon_keeps(faces: Faces) -> None:
@@ -348,3 +409,38 @@ async def test_a_file_of_an_order_is_never_run(faces: Faces) -> None:
 async def test_licence_keys_are_put_on_the_shelf(faces: Faces) -> None:
     await faces.post("/fr/admin/products/bol-gres/digital", licences="A-1\nA-2", again="2", sku="")
     assert faces.stall.trade.done == [("bol-gres", "licences", {"keys": ["A-1", "A-2"], "resends": 2})]
+
+
+async def test_backup_is_made_from_the_settings_and_asked_for_until_then(
+    faces: Faces, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("disk") / "shop.halle"
+    _, page = await faces.get("/fr/admin/")
+    assert "Faire une sauvegarde" in page
+    status, _, where = await faces.post("/fr/admin/settings/backup", file=str(file))
+    assert (status, where) == (303, "/fr/admin/settings#backup")
+    while faces.stall.backup.state().state in ("packing", "checking"):
+        await asyncio.sleep(0.01)
+    _, page = await faces.get("/fr/admin/settings")
+    assert str(file) in page
+    assert "écrite et relue" in page
+    _, page = await faces.get("/fr/admin/")
+    assert "Faire une sauvegarde" not in page
+    status, page, _ = await faces.post("/fr/admin/settings/backup", file="shop.halle")
+    assert status == 409
+    assert "chemin complet" in page
+
+
+async def test_customer_is_erased_from_a_closed_order_when_the_box_is_ticked(faces: Faces) -> None:
+    closed = next(order for order in faces.stall.trade.orders(role="merchant") if order.status == "closed")
+    _, page = await faces.get(f"/fr/admin/orders/{closed.order_key}")
+    assert "Effacer ce client" in page
+    _, page = await faces.get(f"/fr/admin/orders/{'a1' * 16}")
+    assert "Effacer ce client" not in page
+    path = f"/fr/admin/orders/{closed.order_key}/erase-customer"
+    status, page, _ = await faces.post(path, a="b")
+    assert status == 409
+    assert faces.stall.trade.done == []
+    status, _, where = await faces.post(path, sure="1")
+    assert (status, where) == (303, f"/fr/admin/orders/{closed.order_key}?done=erased")
+    assert faces.stall.trade.done == [(closed.buyer, "erase_customer", {"apply": True})]

@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from halle_cli.demo.actors import ChainProcess, NodeProcess
+from requirements import CHROMIUM_FLAGS, require_chromium
+from system.calm import assert_calm
+from system.guild import Guild
 from system.hall import Hall
 
 SettingsOf = dict[str, str]
@@ -23,6 +27,19 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
     finally:
         opened.close()
         opened.show_logs()
+
+
+@pytest.fixture(scope="module")
+def guild(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guild]:
+    """A shop, a buyer, two arbiters and a carrier who know each other; nobody may have shouted at the end."""
+    folder = tmp_path_factory.mktemp("guild")
+    opened = Guild(folder)
+    try:
+        yield opened.open()
+        assert_calm(*folder.glob("*.log"))
+    finally:
+        opened.close()
+        opened.hall.show_logs()
 
 
 @pytest.fixture
@@ -50,3 +67,13 @@ def make_node(tmp_path: Path) -> Iterator[Callable[[str, str], NodeProcess]]:
     yield make
     for node in made:
         node.stop()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    path = require_chromium()
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield opened
+        opened.close()

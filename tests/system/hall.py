@@ -32,12 +32,14 @@ class Hall:
         self.merchant = NodeProcess("Atelier Camille", folder / "camille", self.chain.rpc_url, settings)
         self.buyer = NodeProcess("Noé", folder / "noe", self.chain.rpc_url, settings)
         self.store = ""
+        self.phrases: dict[str, str] = {}
 
     def open(self) -> None:
         """Start everything and return when the buyer knows the shirt and has money."""
         self.chain.start()
-        self.store = self.merchant.init()["store"]
-        self.buyer.init()
+        made = self.merchant.init()
+        self.store = made["store"]
+        self.phrases = {"merchant": made["phrase"], "buyer": self.buyer.init()["phrase"]}
         self.merchant.start()
         self.merchant.api.post("/wallet/test-money")
         self.merchant.api.post("/products", SHIRT)

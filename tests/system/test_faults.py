@@ -196,6 +196,32 @@ def test_node_does_not_start_on_a_wrong_chain(chain: ChainProcess, home: Path) -
     assert "→" in told.stderr
 
 
+def test_endpoint_of_a_false_chain_is_shown_and_not_believed(
+    tmp_path: Path, chain: ChainProcess, make_node: MakeNode
+) -> None:
+    """It has our chain's number and contracts, and its own past."""
+    false = ChainProcess(tmp_path / "false")
+    false.folder.mkdir()
+    (false.folder / "chain.jsonl").write_text('{"halle-chain":1,"id":31415926,"time":1600000000}\n')
+    false.start()
+    try:
+        node = make_node("Camille", f"{chain.rpc_url} {false.rpc_url}")
+        node.start()
+        until("the doctor names it", lambda: "(wrong-chain)" in check(node, "chain")["message"])
+        assert check(node, "chain")["state"] == "warning"
+        states = node.api.get("/node")["chain"]["health"]["endpoints"]
+        assert [(each["state"], each["error_code"]) for each in states] == [("asked", ""), ("set-aside", "wrong-chain")]
+        assert false.rpc_url.endswith(states[1]["name"])
+        chain.kill()
+        until("the doctor misses the chain", lambda: check(node, "chain")["state"] == "failed")
+        assert problem_of(lambda: node.api.post("/wallet/test-money")) in ("rpc-down", "wrong-chain")
+        chain.start()
+        until("test money can be got", lambda: check(node, "chain")["state"] == "warning")
+        node.api.post("/wallet/test-money")
+    finally:
+        false.stop()
+
+
 # --- Ctrl-C
 
 

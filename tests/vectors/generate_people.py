@@ -24,7 +24,8 @@ from halle_protocol.cid import CID, DAG_CBOR, cid_of
 from halle_protocol.documents import LISTING, SHIPPING, sign_document
 from halle_protocol.errors import RemoteProtocolError
 from halle_protocol.head import Head, announce, sign_head
-from halle_protocol.messages import ChatText, Message, Shipment, parse_message
+from halle_protocol.history import answers
+from halle_protocol.messages import ChatText, HistoryAnswer, HistoryRequest, Message, Shipment, parse_message
 from halle_protocol.order import ChainFact, Fact, MessageFact, fold, next_actions
 from halle_protocol.order_table import Role
 from halle_protocol.sealing import BUCKETS, SUITES, X25519, make_prekey, seal, unseal
@@ -321,11 +322,26 @@ def message_valid() -> Iterator[Case]:
         ("order/request", s.BUYER_KEY, "order/request", request),
         ("order/quote", s.MERCHANT_KEY, "order/quote", s.quote_body()),
         ("shipment", s.MERCHANT_KEY, "shipment", Shipment(carrier="La Poste", commitment=bytes(32))),
+        ("history/request", s.MERCHANT_KEY, "history/request", _history_request(prekey)),
+        ("history/answer", s.BUYER_KEY, "history/answer", _history_answer(request)),
         ("unknown type is carried", s.BUYER_KEY, "rental/extend", {"days": 3}),
     ):
         made = s.message(key, kind, body, number=1)
         yield _message_case(name, made)
     yield _message_case("by the operator", _by_operator(s.grant()))
+
+
+def _history_request(prekey: Any) -> HistoryRequest:
+    return HistoryRequest(orders=[s.order_id()], reply={"peer_id": s.PEER_ID, "prekey": prekey})
+
+
+def _history_answer(request: Any) -> HistoryAnswer:
+    said = [
+        s.message(s.BUYER_KEY, "order/request", request, number=1, at=s.NOW - 100),
+        s.message(s.MERCHANT_KEY, "order/quote", s.quote_body(), number=2, at=s.NOW - 50),
+    ]
+    [answer] = answers(s.order_id(), said, s.BUYER, s.MERCHANT)
+    return answer
 
 
 def _by_operator(given: Any) -> Message:

@@ -27,15 +27,10 @@ MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/
 @click.option("--language", help="Main language, e.g. fr.")
 @click.option("--country", help="Country the store sells from, e.g. FR.")
 @click.option("--currency", help="Currency of the prices, e.g. EUR.")
-@click.option(
-    "--phrase-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Restore: a file with the 12 or 24 words of an existing store.",
-)
 @click.option("--no-password", is_flag=True, help="Leave the keystore without a password (the files stay private).")
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON (the phrase is in it: keep it safe).")
 @click.pass_obj
-def init(home: Path | None, /, phrase_file: Path | None, no_password: bool, as_json: bool, **settings: Any) -> None:
+def init(home: Path | None, /, no_password: bool, as_json: bool, **settings: Any) -> None:
     """Make a node: recovery phrase, store key, operator grant, network identity, prekeys.
 
     The password comes from HALLE_PASSWORD, HALLE_PASSWORD_FILE or a prompt. Writes the phrase once, here.
@@ -44,16 +39,15 @@ def init(home: Path | None, /, phrase_file: Path | None, no_password: bool, as_j
 
     config = load(home, settings)
     refuse_existing(config)
-    phrase = _read_phrase(phrase_file) if phrase_file else None
     password = "" if no_password else read_password(config, confirm=True)
     # From the first key until the words are on the screen: stopped in between, a store would be lost.
-    with _uninterrupted():
-        made = create_home(config, phrase=phrase, password=password)
-        _tell(made, as_json=as_json, restored=phrase is not None)
+    with uninterrupted():
+        made = create_home(config, password=password)
+        tell_home(made, as_json=as_json)
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Let Ctrl-C wait until the end of the block, where it takes effect."""
     wanted: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _frame: wanted.append(number))
@@ -65,7 +59,11 @@ def _uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _read_phrase(path: Path) -> str:
+def read_phrase(path: Path) -> str:
+    """Return the words in a file.
+
+    Raises: ConfigError "file-unreadable".
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -76,7 +74,8 @@ def _read_phrase(path: Path) -> str:
         ) from error
 
 
-def _tell(made: MadeHome, *, as_json: bool, restored: bool) -> None:
+def tell_home(made: MadeHome, *, as_json: bool, restored: bool = False) -> None:
+    """Say what was made, and of a new store the phrase."""
     facts = {
         "home": str(made.home),
         "store": made.store,

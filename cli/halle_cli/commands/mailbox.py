@@ -47,6 +47,96 @@ def _print_status(found: Mapping[str, Any]) -> None:
     )
 
 
+@mailbox.command()
+@JSON
+@click.pass_obj
+def waiting(home: Path | None, /, as_json: bool) -> None:
+    """Show what has not reached the other side or the chain yet, why, and when it is tried next. Works offline."""
+    with node_session(home) as node:
+        found = node.get("/waiting")
+    print_json(found) if as_json else _print_waiting(found)
+
+
+@mailbox.command()
+@JSON
+@click.pass_obj
+def retry(home: Path | None, /, as_json: bool) -> None:
+    """Try everything that waits now, messages and transactions."""
+    with live_session(home) as node:
+        found = node.post("/waiting/retry")
+    print_json(found) if as_json else _print_waiting(found)
+
+
+@mailbox.command()
+@JSON
+@click.pass_obj
+def quarantine(home: Path | None, /, as_json: bool) -> None:
+    """Show messages that came and could not be used, with the reason. Works offline."""
+    with node_session(home) as node:
+        found = node.get("/waiting")["quarantine"]
+    print_json(found) if as_json else _print_quarantine(found)
+
+
+@mailbox.command()
+@click.argument("sender")
+@click.argument("message_id")
+@JSON
+@click.pass_obj
+def replay(home: Path | None, /, sender: str, message_id: str, as_json: bool) -> None:
+    """Try a message again that was set aside: SENDER and MESSAGE_ID as `halle mailbox quarantine` shows them."""
+    with live_session(home) as node:
+        found = node.post("/waiting/quarantine", {"sender": sender, "message_id": message_id})
+    if as_json:
+        print_json(found)
+        return
+    err.print("The message was taken in.")
+    _print_quarantine(found["quarantine"])
+
+
+def _print_waiting(found: Mapping[str, Any]) -> None:
+    print_rows(
+        ("message", "to", "state", "attempts", "next try", "problem"),
+        (
+            (
+                each["type"],
+                each["recipient"],
+                each["state"],
+                each["attempts"],
+                _next_try(each),
+                each["error_code"] or "—",
+            )
+            for each in found["messages"]
+        ),
+        empty="No message waits.",
+    )
+    print_rows(
+        ("transaction", "state", "nonce", "problem", ""),
+        (
+            (each["purpose"], each["state"], each["nonce"], each["error_code"] or "—", each["error_text"] or "")
+            for each in found["transactions"]
+        ),
+        empty="No transaction waits.",
+    )
+
+
+def _next_try(message: Mapping[str, Any]) -> str:
+    if message["state"] != "queued":
+        return "—"
+    return when(message["next_at"]) if message["next_at"] else "now"
+
+
+def _print_quarantine(found: list[dict[str, Any]]) -> None:
+    print_rows(
+        ("sender", "message", "type", "received", "problem"),
+        (
+            (each["sender"] or "—", each["message_id"] or "—", each["type"] or "—", when(each["received_at"]), why)
+            for each in found
+            for why in (f"{each['error_text']} ({each['error_code']})",)
+        ),
+        empty="Nothing is set aside.",
+    )
+
+
 def _print_ours(ours: list[dict[str, Any]]) -> None:
     print_rows(
         ("mailbox", "last visit", "taken in", "problem"),

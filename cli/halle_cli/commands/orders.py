@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from halle_cli.console import money, out, print_facts, print_json, print_rows
+from halle_cli.console import money, out, print_facts, print_json, print_rows, when
 from halle_cli.session import live_session, node_session
 from halle_protocol.errors import ConfigError
 
@@ -63,6 +63,9 @@ def order_show(home: Path | None, /, key: str, as_json: bool) -> None:
 
 
 def print_order(detail: dict[str, Any]) -> None:
+    """Show an order as its page does: what, money, what happened, what can be done."""
+    from halle_storefront.words import sentence
+
     summary = detail["summary"]
     out.print(f"[bold]{escape(summary['title'])}[/]  {money(detail['total'])}")
     print_facts(
@@ -78,8 +81,11 @@ def print_order(detail: dict[str, Any]) -> None:
         out.print(f"  {line['quantity']} × {escape(line['title'])}  {money(line['total'])}")
     for words in detail["terms_words"]:
         out.print(f"  · {escape(words)}")
+    if detail["delivery_code"]:
+        out.print(f"  delivery code: [bold]{escape(detail['delivery_code'])}[/] (for the hand-over only)")
     for entry in detail["timeline"]:
-        out.print(f"  [dim]{entry['at']}[/]  {entry['key']}  {entry['finality']} [dim]{entry['tx_hash']}[/]")
+        words = sentence(entry["key"], entry["params"], str)
+        out.print(f"  [dim]{when(entry['at'])}[/]  {escape(words)}  {entry['finality']} [dim]{entry['tx_hash']}[/]")
     moves = [move["name"] for move in detail["next_actions"]]
     out.print(f"→ halle order do {summary['order_key'][:12]} {' | '.join(moves)}" if moves else "→ nothing to do")
 

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 @click.option("--shop-port", type=int, help="Port of the public shop (default 8481).")
 @click.option("--p2p-port", type=int, help="Port other nodes dial (default 4480).")
 @click.option("--peer", "bootstrap", multiple=True, help="Address of a node to join, /ip4/…/p2p/… (repeatable).")
-@click.option("--rpc", "rpc_url", help="EVM JSON-RPC endpoint (default: the embedded chain).")
+@click.option(
+    "--rpc",
+    "rpc_url",
+    multiple=True,
+    help="EVM JSON-RPC endpoint, repeatable, best first (default: the embedded chain).",
+)
 @click.option("--chain-port", type=int, help="Port of the embedded chain (default 8545).")
 @click.option("--open/--no-open", "open_browser", default=None, help="Open the browser (default: when there is one).")
 @click.pass_obj

@@ -128,7 +128,7 @@ class ChainProcess:
 
 @dataclass
 class NodeProcess:
-    """One person's node: a home of its own and a process of its own."""
+    """One person's node: a home and a process of its own. `rpc_url` may name several, with spaces between."""
 
     name: str
     home: Path
@@ -167,7 +167,8 @@ class NodeProcess:
 
     def start(self, *peers: str) -> None:
         """Run `halle up` and return when it serves."""
-        command = ["halle_cli", "-v", "--home", str(self.home), "up", "--no-open", "--rpc", self.rpc_url]
+        command = ["halle_cli", "-v", "--home", str(self.home), "up", "--no-open"]
+        command += [part for url in self.rpc_url.split() for part in ("--rpc", url)]
         command += ["--local-port", "0", "--shop-port", "0", "--p2p-port", str(self.p2p_port)]
         for peer in peers:
             command += ["--peer", peer]

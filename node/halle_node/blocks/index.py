@@ -168,6 +168,16 @@ class BlockIndex:
             return [row[0] for row in self._rows("select digest from block")]
         return [row[0] for row in self._rows("select digest from block where stored_at<=?", stored_before)]
 
+    def kinds(self) -> list[tuple[int, bytes]]:
+        """Return (kind, digest) of every block, the oldest first."""
+        return [(row[0], row[1]) for row in self._rows("select kind, digest from block order by stored_at, digest")]
+
+    def compact(self) -> None:
+        """Write the file anew without the room of removed rows, and empty the log."""
+        with self._lock:
+            self._writer.execute("vacuum")
+            self._writer.execute("pragma wal_checkpoint(truncate)").fetchall()
+
     def totals(self) -> tuple[int, int, int, int]:
         """Count blocks, their bytes, the filed ones and the pins."""
         blocks, size, filed = self._rows(

@@ -307,6 +307,54 @@ class BlockStore:
             size = self._index.size_of(list(digests))
         return Extent(len(digests), size, len(missing))
 
+    def worth_keeping(self, kept: Iterable[CID] = ()) -> list[tuple[int, bytes]]:
+        """Return (kind, digest) of what a back-up needs: all but pictures of others that `kept` do not reach.
+
+        Raises: Unavailable "block-store-failed".
+        """
+        needed = self._reached([*kept, *self.protect()])
+        with translated():
+            return [(kind, digest) for kind, digest in self._index.kinds() if kind != MEDIA or digest in needed]
+
+    def bytes_of(self, digests: Sequence[bytes]) -> int:
+        """Sum the sizes of those that are stored."""
+        with translated():
+            return self._index.size_of(digests)
+
+    def read_digest(self, digest: bytes) -> bytes | None:
+        """Return a block's bytes, None when it is gone or damaged (then it is quarantined)."""
+        try:
+            return self._read(digest)
+        except Unavailable as error:
+            if error.code != "block-corrupt":
+                raise
+            return None
+
+    def put_back(self, blocks: Sequence[tuple[int, bytes, bytes]]) -> None:
+        """Store (kind, digest, bytes) as a back-up kept them.
+
+        Raises: Unavailable "block-corrupt", "disk-full".
+        """
+        for _, digest, data in blocks:
+            if hashlib.sha256(data).digest() != digest:
+                raise Unavailable("A block of the back-up is damaged.", code="block-corrupt", hint="Use another copy.")
+        if blocks:
+            self._store({digest: (kind, data) for kind, digest, data in blocks})
+
+    def erase(self, cids: Iterable[CID]) -> None:
+        """Remove these blocks with the pins that name them, and leave nothing of removed rows on the disk.
+
+        Raises: Unavailable "disk-full", "block-store-failed".
+        """
+        gone = list(cids)
+        digests = {cid.digest for cid in gone}
+        with translated(), self._index.exclusive():
+            for name, cid in self.pins().items():
+                if cid.digest in digests:
+                    self._index.unpin(name)
+            self._remove(list(digests))
+            self._index.compact()
+
     def _sweep_orphans(self) -> int:
         orphans = [d for d in self._shelf.digests() if not self._index.is_filed(d)]
         for digest in orphans:

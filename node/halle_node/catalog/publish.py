@@ -38,6 +38,8 @@ DAY_S = 86_400
 BATCH = 500
 # Type, store, seq, issued and signature take the rest of the 64 KiB.
 MAX_BODY_BYTES = 64 * 1024 - 400
+# The machine that was lost may still run somewhere: what it publishes must not get a number that is ours.
+RESTORED_LEAP = 1_000
 PIN, PIN_NEXT, PIN_BEFORE = "own/head", "own/next", "own/before"
 # The same pages of the same catalog would fail again: they are tried when either changes.
 FAILED = "failed "
@@ -81,6 +83,7 @@ class Publisher:
         self._blocks = blocks
         self._keys = keys
         self._clock = clock
+        self.restored_at = 0
 
     def prepare(self, connection: Connection, *, products: bool = True) -> Plan:
         """Sign every document whose content changed and store its block; return what is to change.
@@ -178,7 +181,7 @@ class Publisher:
                     plan.changes[key] = None
                     plan.editions[key] = Edition(None, last.seq, b"")
                 continue
-            content = self._content(type_name, body)
+            content = self.content_of(type_name, body)
             if last is not None and last.cid is not None and last.content == content:
                 cids[key] = last.cid
                 continue
@@ -192,7 +195,7 @@ class Publisher:
         self._blocks.put_many(blocks)
         return cids
 
-    def _content(self, type_name: str, body: Body) -> bytes:
+    def content_of(self, type_name: str, body: Body) -> bytes:
         """What a document says and who vouches for it: a new operator key signs everything again."""
         hashed = hashlib.sha256(type_name.encode() + b"\0" + self._keys.operator_address)
         hashed.update(dagcbor.encode(body))
@@ -212,6 +215,14 @@ class Publisher:
         same_grant = last is not None and last.head.grant == self._keys.grant.cid
         if last is not None and fresh and not plan.changes and same_grant and same_pages:
             return Published(last.head, last.catalog_root, (), last.announcement, is_new=False)
+        if replace and self._is_outranked(connection):
+            self._keys.renew_grant(now)
+        elif self._is_outranked(connection):
+            raise Refused(
+                "Another machine runs this store now, with a later grant than this one's.",
+                code="replaced-elsewhere",
+                hint="Use that one. To make this the store again: halle product publish --replace",
+            )
         own_seq, heard_seq = last.head.seq if last else 0, _heard_seq(connection, self._keys.store_address)
         if heard_seq > own_seq and not replace:
             raise Refused(
@@ -223,6 +234,8 @@ class Publisher:
         self._blocks.put_many(list(pages.items()))
         site = self._site(connection, plan, root, last)
         seq = max(own_seq, heard_seq) + 1
+        if last is None or last.head.issued <= self.restored_at:
+            seq += RESTORED_LEAP if self.restored_at else 0
         head = sign_head(
             self._keys.operator_private,
             self._keys.store_address,
@@ -238,6 +251,9 @@ class Publisher:
         changed = tuple(sorted(key for key, cid in plan.changes.items() if cid is not None))
         removed = tuple(sorted(key for key, cid in plan.changes.items() if cid is None))
         return Published(head, root, changed, announce(head, self._keys.grant).encode(), True, removed)
+
+    def _is_outranked(self, connection: Connection) -> bool:
+        return heard_grant(connection, self._keys.store_address) > self._keys.grant.sequence
 
     def _site(self, connection: Connection, plan: Plan, root: CID, last: Published | None) -> CID | None:
         """Make the static shop; when that fails the last one stays, because selling must not wait for pages."""
@@ -309,10 +325,24 @@ def last_head(connection: Connection) -> Published | None:
     return Published(head, CID.from_bytes(row.root), (), row.frame, is_new=False)
 
 
+def store_adopted(connection: Connection, head: Head, root: CID, frame: bytes, editions: Mapping[str, Edition]) -> None:
+    """Go on from an edition that the network kept, whose documents are now those of `root`."""
+    _write_head(connection, Published(head, root, (), frame, is_new=False))
+    _write_editions(connection, editions)
+
+
 def _heard_seq(connection: Connection, store: bytes) -> int:
     """The highest head of this very store that the network told of, perhaps made on another machine."""
     query = select(func.max(heard_head.c.seq)).where(heard_head.c.store == store)
     return connection.execute(query).scalar() or 0
+
+
+def heard_grant(connection: Connection, store: bytes) -> int:
+    """The sequence of the grant in the newest head of this very store that the network told of."""
+    query = select(heard_head.c.frame).where(heard_head.c.store == store)
+    frame = connection.execute(query).scalar()
+    grant = None if frame is None else Announcement.decode(frame).open()[1]
+    return 0 if grant is None else grant.sequence
 
 
 def _editions(connection: Connection) -> dict[str, Edition]:

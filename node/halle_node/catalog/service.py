@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from halle_node.blocks import BlockStore
-from halle_node.catalog import drafts, exporting, importing, settings, stock
+from halle_node.catalog import adopting, drafts, exporting, importing, settings, stock
 from halle_node.catalog.checking import complete
 from halle_node.catalog.compose import review_body
 from halle_node.catalog.drafts import Draft
@@ -68,6 +68,11 @@ class CatalogService:
         self._publishing = asyncio.Lock()
         self._importing = asyncio.Lock()
         self._subscribers: list[Callable[[Published], Awaitable[None]]] = []
+        self._looks_for_edition: Callable[[], bool] = lambda: False
+
+    def note_restored(self, at: int, is_looking: Callable[[], bool]) -> None:
+        """Publish as a store that was restored `at`: nothing before it knows what the network has of it."""
+        self._publisher.restored_at, self._looks_for_edition = at, is_looking
 
     def subscribe(self, callback: Callable[[Published], Awaitable[None]]) -> None:
         """Await `callback(published)` after every publish that made a new head."""
@@ -259,9 +264,15 @@ class CatalogService:
 
         Without `products` only the store's card and reviews go out. `replace` puts this catalog in the place of one
         that another machine has published.
-        Raises: Refused("published-elsewhere"), Refused("document-invalid") for the profile or delivery zones;
-        products that cannot be published are left out and listed by `problems`.
+        Raises: Refused("published-elsewhere" | "replaced-elsewhere" | "edition-unknown"), Refused("document-invalid")
+        for the profile or delivery zones; products that cannot be published are left out and listed by `problems`.
         """
+        if self._looks_for_edition() and not replace:
+            raise Refused(
+                "This restored store still looks for its last edition in the network.",
+                code="edition-unknown",
+                hint="Connect to a peer: halle peers --connect. Or start over: halle product publish --replace",
+            )
         async with self._publishing:
             plan = await self._db.read_async(partial(self._publisher.prepare, products=products))
             published = await self._db.read_async(partial(self._publisher.seal, plan=plan, replace=replace))
@@ -271,6 +282,22 @@ class CatalogService:
                 for callback in self._subscribers:
                     await callback(published)
             return published
+
+    async def adopt(self) -> bool:
+        """Go on from a newer edition of this store that the network kept; False when there is none.
+
+        Raises: Unavailable("block-missing") while it is still being fetched.
+        """
+        async with self._publishing:
+            store = self._keys.store_address
+            frame = await self._db.read_async(lambda connection: adopting.heard(connection, store))
+            if frame is None:
+                return False
+            adopted = await asyncio.to_thread(
+                adopting.prepare, frame, self._publisher, self._blocks, self._keys, self._clock
+            )
+            await self._db.write(lambda connection: adopting.commit(connection, adopted, self._clock()))
+            return True
 
     async def publish_review(self, form: ReviewForm) -> Published:
         """Put a review into this store's own catalog and publish it.

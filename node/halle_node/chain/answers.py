@@ -34,6 +34,7 @@ def block(value: Any) -> Block:
             timestamp=_quantity(value["timestamp"]),
             base_fee=_quantity(value.get("baseFeePerGas") or "0x0"),
             tx_hashes=tuple(_data(each, HASH_BYTES) for each in value["transactions"]),
+            bloom=_quantity(value.get("logsBloom") or "0x0"),
         ),
         value,
     )

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, insert, select
 from halle_node.chain.client import ChainClient
 from halle_node.db import Database
 from halle_node.db.schema.chain import chain_identity
-from halle_protocol.errors import ConfigError
 
 
 class ChainBinding:
@@ -29,6 +28,10 @@ class ChainBinding:
         """
         if self._checked:
             return
+        stored = await self._db.read_async(_stored)
+        if stored is not None:
+            # Of several endpoints, only those of this chain are used.
+            self._client.endpoints.identity.check(*stored, "This home")
         await self._client.connect()
         chain_id, genesis_hash = self._client.chain_id, self._client.genesis_hash
         await self._db.write(lambda connection: _bind(connection, chain_id, genesis_hash))
@@ -39,15 +42,11 @@ class ChainBinding:
         self._checked = False
 
 
-def _bind(connection: Connection, chain_id: int, genesis_hash: bytes) -> None:
+def _stored(connection: Connection) -> tuple[int, bytes] | None:
     known = connection.execute(select(chain_identity)).first()
-    if known is None:
+    return None if known is None else (known.chain_id, known.genesis_hash)
+
+
+def _bind(connection: Connection, chain_id: int, genesis_hash: bytes) -> None:
+    if _stored(connection) is None:
         connection.execute(insert(chain_identity).values(chain_id=chain_id, genesis_hash=genesis_hash))
-        return
-    if (known.chain_id, known.genesis_hash) != (chain_id, genesis_hash):
-        raise ConfigError(
-            f"This home belongs to chain {known.chain_id} (first block 0x{known.genesis_hash.hex()[:12]}…); "
-            f"the endpoint serves chain {chain_id} (first block 0x{genesis_hash.hex()[:12]}…).",
-            code="wrong-chain",
-            hint="Correct rpc_url, or use a home of its own for the other chain.",
-        )

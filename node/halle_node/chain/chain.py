@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from halle_node.chain import dev
 from halle_node.chain.accounts import AccountSignatures
 from halle_node.chain.client import ChainClient
 from halle_node.chain.contracts import Contracts
+from halle_node.chain.endpoint import EndpointState
 from halle_node.chain.outbox import Outbox, Signers
 from halle_node.chain.process import EmbeddedChain
 from halle_node.chain.records import Depths
-from halle_node.chain.watcher import Watcher
+from halle_node.chain.watcher import Progress, Watcher
 from halle_node.db import Database
 from halle_protocol.errors import Unavailable
 from halle_protocol.keys import to_checksum
@@ -27,6 +28,17 @@ from halle_protocol.keys import to_checksum
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ChainHealth:
+    """How far events are read, and how the endpoints do. `error_code` is what stops the reading, or empty."""
+
+    progress: Progress
+    endpoints: tuple[EndpointState, ...]
+    error_code: str = ""
+    error_text: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class ChainSummary:
     escrow: str
     tracking: str
     warranty: str
+    health: ChainHealth
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ class Chain:
         signers: Signers,
         clock: Callable[[], int],
         *,
-        rpc_url: str,
+        rpc_urls: Sequence[str] = (),
         chain_id: int = 0,
         embedded_port: int = 0,
         embedded_folder: Path,
@@ -82,9 +95,10 @@ class Chain:
         self._process: EmbeddedChain | None = None
         self._embedded_folder = embedded_folder
         self._embedded_port = embedded_port or _free_port()
-        self._starts_own = not rpc_url
-        self.rpc_url = rpc_url or f"http://{LOOPBACK}:{self._embedded_port}"
-        self.client = ChainClient(self.rpc_url, expected_chain_id=chain_id or None)
+        self._starts_own = not rpc_urls
+        urls = tuple(rpc_urls) or (f"http://{LOOPBACK}:{self._embedded_port}",)
+        self.rpc_url = urls[0]
+        self.client = ChainClient(*urls, expected_chain_id=chain_id or None)
         self.accounts = AccountSignatures(self.client)
         self.outbox = Outbox(db, self.client, signers, clock=clock, depths=depths)
         self.watcher = Watcher(db, self.client, depths=depths)
@@ -108,10 +122,11 @@ class Chain:
             log.warning("the chain is not there yet: %s", error)
 
     async def run(self) -> None:
-        """Send transactions and follow events until cancelled."""
+        """Send transactions, follow events and see how the endpoints do, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.outbox.run(), name="outbox")
             tasks.create_task(self.watcher.run(), name="watcher")
+            tasks.create_task(self.client.endpoints.run(), name="endpoints")
 
     async def close(self) -> None:
         """Let go of the endpoint, and end the embedded chain if it is ours."""
@@ -119,12 +134,17 @@ class Chain:
         if self._process is not None:
             await self._process.stop()
 
+    @property
+    def _where(self) -> str:
+        more = len(self.client.endpoints.states()) - 1
+        return self.rpc_url + (f" and {more} more" if more else "")
+
     def describe(self) -> str:
         """Return one line about the chain for the terminal."""
         if not self.client.is_connected:
-            return f"{self.rpc_url} (does not answer yet)"
+            return f"{self._where} (does not answer yet)"
         whose = "embedded, runs with this node" if self._process else ("embedded" if self.client.is_embedded else "")
-        return f"{self.rpc_url}  chain {self.client.chain_id}{f'  ({whose})' if whose else ''}"
+        return f"{self._where}  chain {self.client.chain_id}{f'  ({whose})' if whose else ''}"
 
     async def summary(self) -> ChainSummary:
         """Return which chain this is and how far it is. Raises: Unavailable."""
@@ -139,7 +159,16 @@ class Chain:
             escrow=to_checksum(contracts.escrow),
             tracking=to_checksum(contracts.tracking),
             warranty=to_checksum(contracts.warranty),
+            health=self.health(),
         )
+
+    def health(self) -> ChainHealth:
+        """Return how far events are read and how the endpoints do; asks nobody."""
+        found = ChainHealth(self.watcher.progress, self.client.endpoints.states())
+        stopped = self.watcher.problem
+        if stopped is None:
+            return found
+        return replace(found, error_code=stopped.code, error_text=stopped.message, hint=stopped.hint)
 
     async def wallet(self, address: bytes) -> Wallet:
         """Return what an account has. Raises: Unavailable."""

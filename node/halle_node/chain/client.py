@@ -1,7 +1,7 @@
 """What the node asks of a chain, and what it believes of the answers.
 
-Rule: one endpoint may be wrong, slow or lying. A chain id that is not ours stops everything; a receipt or
-log that does not agree with the canonical block it names is not believed.
+Rule: one endpoint may be wrong, slow or lying. None that serves another chain is asked; a receipt or log that
+does not agree with the canonical block it names is not believed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import Any
 import halle_contracts
 from halle_node.chain import answers
 from halle_node.chain.contracts import Contracts, discover
-from halle_node.chain.records import DEFAULT_DEPTHS, EMBEDDED_DEPTHS, Block, Depths, Log, Receipt
-from halle_node.chain.rpc import REQUEST_TIMEOUT_S, RpcEndpoint, RpcError
+from halle_node.chain.embedded import CHAIN_ID as EMBEDDED_CHAIN_ID
+from halle_node.chain.endpoints import Endpoints
+from halle_node.chain.reading import Reader, inconsistent, to_hex
+from halle_node.chain.records import DEFAULT_DEPTHS, EMBEDDED_DEPTHS, Depths
+from halle_node.chain.rpc import REQUEST_TIMEOUT_S, RpcError
 from halle_protocol.errors import ConfigError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.keys import ZERO_ADDRESS
 
@@ -31,44 +34,45 @@ class Fees:
     tip: int
 
 
-class ChainClient:
-    """Requests to one chain. Every method may raise Unavailable rpc-down, rpc-bad-answer.
+class ChainClient(Reader):
+    """Requests to one chain through its endpoints.
 
     `connect` comes first: it learns the chain id, refuses a wrong chain and finds Halle's contracts.
     """
 
     def __init__(
-        self, rpc_url: str, *, expected_chain_id: int | None = None, timeout_s: float = REQUEST_TIMEOUT_S
+        self, *rpc_urls: str, expected_chain_id: int | None = None, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> None:
-        self._rpc = RpcEndpoint(rpc_url, timeout_s=timeout_s)
-        self._expected_chain_id = expected_chain_id
-        self._chain_id: int | None = None
+        self.endpoints = Endpoints(rpc_urls, expected_chain_id=expected_chain_id, timeout_s=timeout_s)
         self._contracts: Contracts | None = None
-        self.genesis_hash = b""
+        self._is_connected = False
         self.is_embedded = False
 
     @property
-    def url(self) -> str:
-        return self._rpc.url
-
-    @property
     def is_connected(self) -> bool:
-        return self._chain_id is not None
+        return self._is_connected
 
     @property
     def chain_id(self) -> int:
-        if self._chain_id is None:
-            raise Unavailable(
-                "The chain has not answered yet.",
-                code="rpc-down",
-                hint="The node keeps trying; check rpc_url.",
-            )
-        return self._chain_id
+        return self._identity[0]
+
+    @property
+    def genesis_hash(self) -> bytes:
+        return self._identity[1]
+
+    @property
+    def _identity(self) -> tuple[int, bytes]:
+        known = self.endpoints.identity.known
+        if known is None:
+            raise _silent()
+        return known
 
     @property
     def contracts(self) -> Contracts:
-        """Raises: ConfigError contracts-missing when Halle's contracts are not on this chain."""
+        """Raises: ConfigError contracts-missing when Halle's contracts are not on this chain; Unavailable rpc-down."""
         if self._contracts is None:
+            if not self._is_connected:
+                raise _silent()  # it fell silent while it introduced itself: nothing is known of them
             raise ConfigError(
                 f"Halle's contracts are not on chain {self.chain_id}.",
                 code="contracts-missing",
@@ -85,61 +89,47 @@ class ChainClient:
 
         Raises: ConfigError wrong-chain; Unavailable.
         """
-        chain_id = answers.quantity(await self._rpc.request("eth_chainId"))
-        expected = self._chain_id or self._expected_chain_id
-        if expected is not None and chain_id != expected:
-            raise ConfigError(
-                f"The endpoint serves chain {chain_id}, not {expected}.",
-                code="wrong-chain",
-                hint="Correct rpc_url, or the chain in the settings.",
-                url=self.url,
-            )
-        genesis = answers.block(await self._rpc.request("eth_getBlockByNumber", "0x0", False))
-        version = await self._rpc.request("web3_clientVersion")
-        # A chain that falls silent here has not answered: "its contracts are missing" would be a lie.
-        contracts = await discover(self, chain_id)
-        self.is_embedded = isinstance(version, str) and version.startswith(EMBEDDED_CLIENT)
-        self.genesis_hash, self._chain_id, self._contracts = genesis.hash, chain_id, contracts
+        await self.endpoints.connect()
+        version = await self.request("web3_clientVersion")
+        # Only that chain's id: an endpoint of real money must not get its first block taken for final.
+        is_named = isinstance(version, str) and version.startswith(EMBEDDED_CLIENT)
+        self.is_embedded = is_named and self.chain_id == EMBEDDED_CHAIN_ID
+        self._contracts = await discover(self)
+        self._is_connected = True
 
     async def close(self) -> None:
-        await self._rpc.close()
+        await self.endpoints.close()
 
     async def request(self, method: str, *params: Any) -> Any:
-        """Return the raw result of any method. For the parts of this package."""
-        return await self._rpc.request(method, *params)
-
-    async def block_number(self) -> int:
-        return answers.quantity(await self._rpc.request("eth_blockNumber"))
+        """Return the raw result of any method. For the parts of this package. Raises: as `Endpoints.request`."""
+        return await self.endpoints.request(method, *params)
 
     async def time(self) -> int:
         """Return the chain's time: what a contract would read now, in unix seconds."""
         if self.is_embedded:
             # It makes no blocks while nobody acts, so its newest block may be old.
-            info = await self._rpc.request("halle_info")
+            info = await self.request("halle_info")
             return answers.quantity(info.get("time") if isinstance(info, dict) else None)
         return (await self.head()).timestamp
 
-    async def head(self) -> Block:
-        found = await self.block("latest")
-        if found is None:
-            raise Unavailable("The chain endpoint has no newest block.", code="rpc-bad-answer")
-        return found
-
-    async def block(self, at: int | str) -> Block | None:
-        """Return a block of the canonical chain by number or tag, None when there is none yet."""
-        answer = await self._rpc.request("eth_getBlockByNumber", hex(at) if isinstance(at, int) else at, False)
-        return None if answer is None else answers.block(answer)
-
     async def balance(self, address: bytes) -> int:
         """Units: wei."""
-        return answers.quantity(await self._rpc.request("eth_getBalance", _hex(address), "latest"))
+        return answers.quantity(await self.request("eth_getBalance", to_hex(address), "latest"))
 
     async def code(self, address: bytes) -> bytes:
-        return answers.data(await self._rpc.request("eth_getCode", _hex(address), "latest"))
+        return answers.data(await self.request("eth_getCode", to_hex(address), "latest"))
+
+    async def final_nonce(self, address: bytes, at: int) -> int:
+        """Return an account's nonce at a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
+        return await self.endpoints.agreed(answers.quantity, "eth_getTransactionCount", to_hex(address), hex(at))
+
+    async def final_hash(self, number: int) -> bytes:
+        """Return the hash of a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
+        return await self.endpoints.agreed(_block_hash, "eth_getBlockByNumber", hex(number), False)
 
     async def nonce(self, address: bytes, at: int | str = "latest") -> int:
         tag = hex(at) if isinstance(at, int) else at
-        return answers.quantity(await self._rpc.request("eth_getTransactionCount", _hex(address), tag))
+        return answers.quantity(await self.request("eth_getTransactionCount", to_hex(address), tag))
 
     async def call(
         self,
@@ -173,69 +163,51 @@ class ChainClient:
         value: int = 0,
         at: int | str = "latest",
         gas: int | None = None,
+        agreed: bool = False,
     ) -> bytes:
         """Return what a call answers; without `to` the data runs as creation code, and its answer would be the code.
 
-        Raises: Refused reverted.
+        Shape: `agreed` has a second endpoint confirm it. Raises: Refused reverted; Unavailable rpc-disagree.
         """
         message = _message(sender, to, data, value) | ({} if gas is None else {"gas": hex(gas)})
         tag = hex(at) if isinstance(at, int) else at
         try:
-            return answers.data(await self._rpc.request("eth_call", message, tag))
+            if agreed:
+                return await self.endpoints.agreed(answers.data, "eth_call", message, tag)
+            return answers.data(await self.request("eth_call", message, tag))
         except RpcError as error:
             raise reverted(error, self.contract_name(to)) from error
 
     async def estimate_gas(self, sender: bytes, to: bytes, data: bytes, value: int) -> int:
         """Raises: Refused reverted when the transaction would fail now."""
         try:
-            answer = await self._rpc.request("eth_estimateGas", _message(sender, to, data, value))
+            answer = await self.request("eth_estimateGas", _message(sender, to, data, value))
         except RpcError as error:
             raise reverted(error, self.contract_name(to)) from error
         return answers.quantity(answer)
 
     async def fees(self) -> Fees:
         """Return fees that hold through several full blocks."""
-        head, tip = await asyncio.gather(self.head(), self._rpc.request("eth_maxPriorityFeePerGas"))
+        head, tip = await asyncio.gather(self.head(), self.request("eth_maxPriorityFeePerGas"))
         tip_wei = max(answers.quantity(tip), MIN_TIP_WEI)
         return Fees(max_fee=2 * head.base_fee + tip_wei, tip=tip_wei)
 
     async def send_raw(self, raw: bytes) -> bytes:
-        """Broadcast signed bytes; return their hash. Raises: RpcError, whose text is the chain's."""
-        return answers.data(await self._rpc.request("eth_sendRawTransaction", _hex(raw)), answers.HASH_BYTES)
+        """Give signed bytes to every endpoint; return their hash. Raises: RpcError, whose text is the chain's.
+
+        To all of them, so that none can keep a transaction from the chain.
+        """
+        told = await self.endpoints.tell_all("eth_sendRawTransaction", to_hex(raw))
+        return answers.data(told, answers.HASH_BYTES)
 
     async def transaction(self, tx_hash: bytes) -> dict[str, Any] | None:
         """Return a transaction object as the chain spells it, after checking that it is the one asked for."""
-        found = await self._rpc.request("eth_getTransactionByHash", _hex(tx_hash))
+        found = await self.request("eth_getTransactionByHash", to_hex(tx_hash))
         if found is None:
             return None
         if not isinstance(found, dict) or answers.data(found.get("hash")) != tx_hash:
             raise inconsistent("a transaction", "another transaction's hash")
         return found
-
-    async def receipt(self, tx_hash: bytes) -> Receipt | None:
-        """Return the receipt of a mined transaction, checked against the canonical block it names.
-
-        Raises: Unavailable rpc-inconsistent.
-        """
-        answer = await self._rpc.request("eth_getTransactionReceipt", _hex(tx_hash))
-        if answer is None or (isinstance(answer, dict) and answer.get("blockHash") is None):
-            return None
-        found = answers.receipt(answer)
-        _check_receipt(found, tx_hash, await self.block(found.block_number))
-        return found
-
-    async def logs(self, addresses: list[bytes], first: int, last: int) -> list[Log]:
-        """Return the logs of some contracts in a closed range of blocks, in order."""
-        wanted = {
-            "address": [_hex(address) for address in addresses],
-            "fromBlock": hex(first),
-            "toBlock": hex(last),
-        }
-        found = answers.logs(await self._rpc.request("eth_getLogs", wanted))
-        for log in found:
-            if log.address not in addresses or not first <= log.block_number <= last:
-                raise inconsistent("a log", "an address or block that was not asked for")
-        return sorted(found, key=lambda log: (log.block_number, log.log_index))
 
     def contract_name(self, address: bytes) -> str | None:
         return None if self._contracts is None else self._contracts.name_of(address)
@@ -265,32 +237,16 @@ def refusal(revert_data: bytes, contract: str | None, text: str = "execution rev
     )
 
 
-def inconsistent(what: str, why: str) -> Unavailable:
-    return Unavailable(
-        f"The chain endpoint contradicts itself: {what} names {why}.",
-        code="rpc-inconsistent",
-        hint="The node asks again; use another rpc_url if this lasts.",
-    )
-
-
-def _check_receipt(found: Receipt, tx_hash: bytes, block: Block | None) -> None:
-    if found.tx_hash != tx_hash:
-        raise inconsistent("a receipt", "another transaction")
-    if block is None or block.number != found.block_number or block.hash != found.block_hash:
-        raise inconsistent("a receipt", "a block that is not on the chain")
-    if tx_hash not in block.tx_hashes:
-        raise inconsistent("a receipt", "a block without its transaction")
-    for log in found.logs:
-        if (log.tx_hash, log.block_hash, log.block_number) != (tx_hash, block.hash, block.number):
-            raise inconsistent("a receipt's log", "another transaction or block")
+def _block_hash(answer: Any) -> bytes:
+    return answers.block(answer).hash
 
 
 def _message(sender: bytes, to: bytes, data: bytes, value: int) -> dict[str, str]:
-    message = {"from": _hex(sender), "data": _hex(data), "value": hex(value)}
+    message = {"from": to_hex(sender), "data": to_hex(data), "value": hex(value)}
     if to:
-        message["to"] = _hex(to)
+        message["to"] = to_hex(to)
     return message
 
 
-def _hex(value: bytes) -> str:
-    return "0x" + value.hex()
+def _silent() -> Unavailable:
+    return Unavailable("The chain has not answered yet.", code="rpc-down", hint="The node keeps trying; check rpc_url.")

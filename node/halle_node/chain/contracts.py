@@ -54,9 +54,9 @@ class Contracts:
         return {"Escrow": self.escrow, "DeliveryTracking": self.tracking, "Warranty": self.warranty}
 
 
-async def discover(client: ChainClient, chain_id: int) -> Contracts | None:
+async def discover(client: ChainClient) -> Contracts | None:
     """Return where the contracts are, None when this chain does not have them all."""
-    known = DEPLOYMENTS.get(chain_id, {})
+    known = DEPLOYMENTS.get(client.chain_id, {})
     wanted = {each.name: each.address for each in await asyncio.to_thread(_halle)} | dict(known)
     codes = await asyncio.gather(*(client.code(address) for address in wanted.values()))
     if not all(codes):

@@ -20,6 +20,7 @@ from halle_node.chain.backoff import Backoff
 from halle_node.chain.binding import ChainBinding
 from halle_node.chain.client import ChainClient, Fees
 from halle_node.chain.outbox_send import Verdict, send_verdict
+from halle_node.chain.reading import inconsistent
 from halle_node.chain.records import Depths, Finality, Receipt, TxStatus
 from halle_node.chain.rpc import RpcError
 from halle_node.chain.transaction import UnsignedTx, sign_transaction
@@ -70,6 +71,8 @@ class Outbox:
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self.problem: HalleError | None = None
+        self.restored_at = 0
+        """What was asked for until then may have been done by the lost machine, in a form that is not stored here."""
 
     def enqueue(
         self,
@@ -107,6 +110,14 @@ class Outbox:
         if row is None:
             raise Refused(f"There is no transaction {row_id}.", code="tx-unknown")
         return rows.status(row)
+
+    def waiting(self, limit: int = 200) -> list[TxStatus]:
+        """Return transactions that are not final, and those that failed, newest first."""
+        return [rows.status(row) for row in self._db.read(lambda connection: rows.unsettled(connection, limit))]
+
+    def nudge(self) -> None:
+        """Work now instead of at the next poll."""
+        self._wake.set()
 
     async def wait(self, row_id: int, timeout_s: float) -> Receipt:
         """Return the receipt once the transaction is in a block and succeeded.
@@ -249,6 +260,8 @@ class Outbox:
     async def _mined(self, row: Row[Any], receipt: Receipt, head: int) -> None:
         depths = self._depths or self._client.depths
         final = depths.finality(receipt.block_number, max(head, receipt.block_number)) is Finality.FINAL
+        if final and await self._client.final_hash(receipt.block_number) != receipt.block_hash:
+            raise inconsistent("a receipt", "a block that is not on the chain")
         values: dict[str, Any] = {"error_code": None, "error_text": None}
         if not receipt.succeeded:
             values = {"error_code": "reverted", "error_text": await self._revert_reason(row, receipt)}
@@ -285,16 +298,24 @@ class Outbox:
         elif self._is_first_waiting(row) and self._clock() - tried[0].made_at >= self._bump_after_s:
             await self._bump(row)
             await self._broadcast(row)
+            text = f"It is in no block after {self._clock() - tried[-1].made_at} s, at {len(tried)} fees so far."
+            await self._change(row.id, error_code="tx-slow", error_text=text)
 
     async def _nonce_taken(self, row: Row[Any], tried: Sequence[Row[Any]], head: int) -> None:
         """Start again with a new nonce, once it is final that another transaction used this one."""
         depths = self._depths or self._client.depths
         final_block = max(0, head - depths.final + 1)
-        if await self._client.nonce(row.signer, final_block) <= row.nonce:
+        if await self._client.final_nonce(row.signer, final_block) <= row.nonce:
+            text = f"Another transaction of the same key has used its number, {row.nonce}."
+            await self._change(row.id, error_code="nonce-taken", error_text=text)
             return
         for attempt in tried:
-            if await self._client.receipt(attempt.tx_hash) is not None:
+            if await self._client.endpoints.know_receipt(attempt.tx_hash):
                 return
+        if row.created_at <= self.restored_at:
+            told = "The node was restored; make the move again if it is due."
+            await self._change(row.id, state="failed", error_code="restored", error_text=told)
+            return
         await self._change(row.id, state="queued", nonce=None, tx_hash=None)
 
     def _is_first_waiting(self, row: Row[Any]) -> bool:

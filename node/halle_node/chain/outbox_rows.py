@@ -28,6 +28,12 @@ def active(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(select(chain_tx).where(chain_tx.c.state.in_(ACTIVE)).order_by(chain_tx.c.id)))
 
 
+def unsettled(connection: Connection, limit: int) -> list[Row[Any]]:
+    """Return unfinished and failed rows, newest first."""
+    wanted = select(chain_tx).where(chain_tx.c.state.in_((*ACTIVE, "failed")))
+    return list(connection.execute(wanted.order_by(chain_tx.c.id.desc()).limit(limit)))
+
+
 def get(connection: Connection, row_id: int) -> Row[Any] | None:
     return connection.execute(select(chain_tx).where(chain_tx.c.id == row_id)).first()
 

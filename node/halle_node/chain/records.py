@@ -46,6 +46,7 @@ class Block:
     timestamp: int
     base_fee: int
     tx_hashes: tuple[bytes, ...] = ()
+    bloom: int = 0  # the filter of its logs, 0 when the endpoint shows none
 
 
 @dataclass(frozen=True, slots=True)

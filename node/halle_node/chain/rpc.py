@@ -7,16 +7,21 @@ never leave this file. Every request has a deadline.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, ServerDisconnectedError
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, ServerDisconnectedError
 
+from halle_node.chain.limits import Limit, limit_of
 from halle_protocol.errors import ConfigError, HalleError, Unavailable
 
 if TYPE_CHECKING:
     from web3.types import RPCEndpoint
 
 REQUEST_TIMEOUT_S = 10.0
+HTTP_ERROR = 400
+TOO_MANY = 429
+MAX_REFUSAL_BYTES = 65_536
 PARALLEL_REQUESTS = 16
 
 
@@ -30,6 +35,21 @@ class RpcError(HalleError):
         self.rpc_code = rpc_code
         self.text = message
         self.revert_data = revert_data
+
+
+class RangeTooWide(RpcError):
+    """The endpoint gives no logs of so many blocks, or not so many logs, at a time."""
+
+    code = "rpc-range"
+
+
+class _HttpRefusal(Exception):
+    """An HTTP status that is no answer, with what its body says."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
 
 
 class RpcEndpoint:
@@ -51,7 +71,7 @@ class RpcEndpoint:
     async def request(self, method: str, *params: Any) -> Any:
         """Return the result.
 
-        Raises: RpcError; Unavailable rpc-down, rpc-bad-answer.
+        Raises: RpcError, RangeTooWide; Unavailable rpc-down, rpc-bad-answer, rpc-limited.
         """
         provider = self._provider or await self._open()
         async with self._slots:
@@ -73,7 +93,7 @@ class RpcEndpoint:
                     exception_retry_configuration=None,
                 )
                 # Its own session would open a new connection for each request.
-                await provider.cache_async_session(ClientSession(raise_for_status=True))
+                await provider.cache_async_session(ClientSession(raise_for_status=_require_success))
                 self._provider = provider
         return self._provider
 
@@ -86,6 +106,8 @@ class RpcEndpoint:
                 # A kept connection the far side closed meanwhile. Asking again is safe, also for a signed
                 # transaction: the chain knows it by its hash.
                 return await provider.make_request(endpoint, params)
+        except _HttpRefusal as error:
+            return _refusal(method, error)
         except ValueError as error:
             raise _bad_answer(method, "it is not JSON") from error
         except (ClientError, OSError, TimeoutError) as error:
@@ -95,6 +117,31 @@ class RpcEndpoint:
                 hint="The node keeps trying; check rpc_url and the network if this lasts.",
                 url=self.url,
             ) from error
+
+
+async def _require_success(response: ClientResponse) -> None:
+    if response.status >= HTTP_ERROR:
+        raise _HttpRefusal(response.status, await response.content.read(MAX_REFUSAL_BYTES))
+
+
+def _refusal(method: str, refusal: _HttpRefusal) -> Any:
+    """Return the JSON-RPC error in the body: some endpoints send it with a status of its own.
+
+    Raises: Unavailable rpc-limited, rpc-down.
+    """
+    if refusal.status == TOO_MANY:
+        raise _limited(method)
+    try:
+        answer = json.loads(refusal.body)
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict) and answer.get("error"):
+        return answer
+    raise Unavailable(
+        f"The chain endpoint answered {method} with HTTP status {refusal.status}.",
+        code="rpc-down",
+        hint="The node keeps trying; check rpc_url if this lasts.",
+    )
 
 
 def _load_provider() -> Any:
@@ -117,8 +164,13 @@ def _result(method: str, answer: Any) -> Any:
 def _rpc_error(method: str, error: Any) -> HalleError:
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return _bad_answer(method, "its error has no message")
-    code = error.get("code")
-    return RpcError(code if isinstance(code, int) else 0, error["message"][:500], _revert_data(error.get("data")))
+    code, text = error.get("code"), error["message"][:500]
+    code = code if isinstance(code, int) else 0
+    limit = limit_of(method, code, text)
+    if limit is Limit.RATE:
+        return _limited(method)
+    kind = RangeTooWide if limit is Limit.RANGE else RpcError
+    return kind(code, text, _revert_data(error.get("data")))
 
 
 def _revert_data(value: Any) -> bytes | None:
@@ -131,6 +183,14 @@ def _revert_data(value: Any) -> bytes | None:
         return bytes.fromhex(value[2:])
     except ValueError:
         return None
+
+
+def _limited(method: str) -> Unavailable:
+    return Unavailable(
+        f"The chain endpoint takes no more requests for now (asked for {method}).",
+        code="rpc-limited",
+        hint="The node waits and asks again; a second rpc_url, or a larger plan there, ends the waiting.",
+    )
 
 
 def _bad_answer(method: str, why: str) -> Unavailable:

@@ -2,7 +2,7 @@
 
 Rule: events, the cursor and whatever subscribers write change in one transaction; rows above a fork are
 deleted before its blocks are read again. So after any crash or reorg the rows are those of the canonical
-chain.
+chain. Where there is a second endpoint, only what both say is stored.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from halle_contracts import decode_call, terms_tuple
+from halle_contracts import decode_call, decode_event, terms_tuple
 from halle_node.chain import answers
 from halle_node.chain import watcher_rows as rows
 from halle_node.chain.backoff import Backoff
 from halle_node.chain.binding import ChainBinding
-from halle_node.chain.client import ChainClient, inconsistent
+from halle_node.chain.client import ChainClient
 from halle_node.chain.contracts import Contracts
-from halle_node.chain.records import Block, ChainEvent, Depths, Log
+from halle_node.chain.endpoint import Endpoint
+from halle_node.chain.reading import inconsistent
+from halle_node.chain.records import ChainEvent, Depths
+from halle_node.chain.scanner import Scan, Scanner, Sources
 from halle_node.db import Database
-from halle_protocol.errors import HalleError, Refused, RemoteProtocolError
+from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.terms import Terms
 
 EMBEDDED_POLL_S = 0.2
@@ -31,6 +34,7 @@ CHAIN_POLL_S = 2.0
 RANGE_BLOCKS = 2_000
 LOOKBACK_BLOCKS = 50_000
 KEEP_BEYOND_FINAL = 64
+UNUSABLE = ("rpc-inconsistent", "rpc-bad-answer")
 
 Subscriber = Callable[[Connection, Sequence[ChainEvent]], None]
 
@@ -38,14 +42,20 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Scan:
-    """What one range of blocks holds."""
+class Progress:
+    """How far the events are read: every block below `next_block` is. Units: blocks; 0 while nothing is known.
 
-    first: int
-    last: int
-    head: int
-    blocks: dict[int, Block]
-    logs: list[Log]
+    `alone` is how many of them one endpoint alone has told, to be confirmed when a second one answers.
+    """
+
+    began: int = 0
+    next_block: int = 0
+    head: int = 0
+    alone: int = 0
+
+    @property
+    def behind(self) -> int:
+        return max(0, self.head - self.next_block + 1)
 
 
 class Watcher:
@@ -66,13 +76,16 @@ class Watcher:
         self._given_contracts = contracts
         self._given_depths = depths
         self._start_block = start_block
-        self._range_blocks = range_blocks
+        self._looked_into = self._looked_to = 0
+        self._scanner = Scanner(client.endpoints, self._remembered, range_blocks)
         self._binding = ChainBinding(db, client)
         self._subscribers: list[Subscriber] = []
         self._reorg_subscribers: list[Subscriber] = []
         self._wake = asyncio.Event()
-        self.head_number: int | None = None
+        self.progress = Progress()
         self.problem: HalleError | None = None
+        self.caught_up = False
+        """The chain was read to its end at least once since the start."""
 
     def subscribe(self, callback: Subscriber) -> None:
         """Have `callback(connection, events)` run in the transaction that stores events or raises their
@@ -144,16 +157,35 @@ class Watcher:
         Raises: Unavailable; ConfigError wrong-chain, contracts-missing.
         """
         await self._binding.ensure()
-        head = await self._client.head()
-        self.head_number = head.number
-        await self._undo_fork(head.number)
-        first = await self._first_block(head.number)
-        if first > head.number:
-            await self._settle(head.number)
-            return False
-        scan = await self._scan(first, min(head.number, first + self._range_blocks - 1), head.number)
+        speaker = self._client.endpoints.first
+        try:
+            return await self._advance(speaker)
+        except Unavailable as error:
+            if error.code in UNUSABLE:
+                speaker.rest(error)
+            raise
+
+    async def _advance(self, speaker: Endpoint) -> bool:
+        sources = await self._scanner.sources(speaker, self._depths.final)
+        top = sources.top
+        await self._undo_fork(sources)
+        alone = await self._review(sources)
+        first = await self._first_block(top)
+        if first > top:
+            fewer = alone < self.progress.alone
+            self.progress = Progress(first, first, top, alone)
+            await self._settle(top)
+            self.caught_up = True
+            return fewer and alone > 0
+        scan = await self._scanner.scan(sources, first, list(self._contracts.watched()), self._keep_blocks)
         await self._db.write(lambda connection: self._store(connection, scan))
-        return scan.last < head.number
+        began = self.progress.began if self.progress.behind else first
+        self.progress = Progress(began, scan.last + 1, top, alone)
+        self.caught_up = self.caught_up or scan.last == top
+        return scan.last < top
+
+    async def _remembered(self, number: int) -> bytes | None:
+        return await self._db.read_async(lambda connection: rows.block_hash(connection, number))
 
     @property
     def _contracts(self) -> Contracts:
@@ -175,21 +207,23 @@ class Watcher:
             return self._start_block
         return 0 if self._client.is_embedded else max(0, head - LOOKBACK_BLOCKS)
 
-    async def _undo_fork(self, head: int) -> None:
+    async def _undo_fork(self, sources: Sources) -> None:
         """Delete what stands on blocks that are not on the chain any more.
 
-        An endpoint that is merely behind us is not a fork: only blocks up to its head are compared.
+        An endpoint that is merely behind us is not a fork: only blocks up to its head are compared. Of two, both
+        must have forked.
         """
-        known = await self._db.read_async(lambda connection: rows.known_blocks(connection, head))
+        known = await self._db.read_async(lambda connection: rows.known_blocks(connection, sources.top))
         if not known:
             return
         fork = known[-1][0] - 1  # when every block we remember is gone
         for number, known_hash in known:
-            block = await self._client.block(number)
+            block = await sources.speaker.block(number)
             if block is not None and block.hash == known_hash:
                 fork = number
                 break
         if fork != known[0][0]:
+            await self._scanner.compare_block(sources, min(number for number, _ in known if number > fork))
             await self._db.write(lambda connection: self._remove(connection, fork))
 
     def _remove(self, connection: Connection, fork: int) -> None:
@@ -199,45 +233,42 @@ class Watcher:
             for callback in self._reorg_subscribers:
                 callback(connection, gone)
 
-    async def _scan(self, first: int, last: int, head: int) -> _Scan:
-        """Read a range so that its logs and its blocks belong together.
+    async def _review(self, sources: Sources) -> int:
+        """Compare a range that one endpoint alone had told; return how many blocks are still to be confirmed.
 
-        Blocks before logs: should the chain fork in between, the hashes stored are the old ones, and the next
-        look at them takes everything back. The other way round a fork could hide the new one's logs for good.
+        A second endpoint confirms it. When there is none, because it was caught lying, at least what it may have
+        told is compared with the one that is left. What is not so is taken back, as after a fork, and read again.
         """
-        recent = set(range(max(first, head - self._keep_blocks), last + 1)) | {last}
-        blocks = await self._blocks(recent)
+        if not self._client.endpoints.several:
+            return 0
+        scanned = await self._db.read_async(rows.next_block) or 0
+        start = await self._db.read_async(rows.next_unwitnessed)
+        if start is None or start >= scanned:
+            return 0
+        first, top = start, min(sources.top, scanned - 1)
+        if sources.witness is None:
+            first = max(start, self._looked_to)
+            if self._looked_into == self._scanner.convictions or first > top:
+                self._looked_into, self._looked_to = self._scanner.convictions, 0
+                return scanned - start
         watched = self._contracts.watched()
-        logs = await self._client.logs(list(watched), first, last)
-        blocks |= await self._blocks({log.block_number for log in logs} - recent)
-        await self._check_links(first, blocks)
-        for log in logs:
-            if log.block_hash != blocks[log.block_number].hash:
-                raise inconsistent("a log", "a block that is not on the chain")
-        return _Scan(first, last, head, blocks, logs)
+        last, said = await self._scanner.logs(sources, first, top, list(watched))
+        if said is None:
+            return scanned - start
+        events = {log for log in said if decode_event(watched[log.address], list(log.topics), log.data) is not None}
+        wrong = events ^ await self._db.read_async(lambda connection: rows.logs_between(connection, first, last))
+        if wrong:
+            fork = min(log.block_number for log in wrong) - 1
+            _log.warning("what one endpoint told of block %d was not so; it is read again", fork + 1)
+            await self._db.write(lambda connection: self._remove(connection, fork))
+            return 0
+        if sources.witness is None:
+            self._looked_to = last + 1
+            return scanned - start
+        await self._db.write(lambda connection: rows.track_witness(connection, first, last, witnessed=True))
+        return scanned - last - 1
 
-    async def _blocks(self, numbers: set[int]) -> dict[int, Block]:
-        ordered = sorted(numbers)
-        found = await asyncio.gather(*(self._client.block(number) for number in ordered))
-        blocks: dict[int, Block] = {}
-        for number, block in zip(ordered, found, strict=True):
-            if block is None or block.number != number:
-                raise inconsistent("the newest block", "a height whose blocks are missing")
-            blocks[number] = block
-        return blocks
-
-    async def _check_links(self, first: int, blocks: dict[int, Block]) -> None:
-        """Check that each block names the one before as its parent."""
-        before = await self._db.read_async(lambda connection: rows.block_hash(connection, first - 1))
-        hashes = {number: block.hash for number, block in blocks.items()}
-        if before is not None:
-            hashes[first - 1] = before
-        for number, block in blocks.items():
-            parent = hashes.get(number - 1)
-            if parent is not None and parent != block.parent_hash:
-                raise inconsistent(f"block {number}", "another parent than the block before it")
-
-    def _store(self, connection: Connection, scan: _Scan) -> None:
+    def _store(self, connection: Connection, scan: Scan) -> None:
         if rows.next_block(connection) not in (None, scan.first):
             return  # `rescan` moved the cursor meanwhile
         times = {number: block.timestamp for number, block in scan.blocks.items()}
@@ -245,9 +276,11 @@ class Watcher:
             added = rows.add_events(connection, scan.logs, self._contracts.watched(), times)
         except RemoteProtocolError as error:
             raise inconsistent("a log", "an event its data does not fit") from error
-        rows.remember_blocks(connection, scan.blocks.values(), scan.head - self._keep_blocks)
+        rows.remember_blocks(connection, scan.blocks.values(), scan.top - self._keep_blocks)
+        if self._client.endpoints.several:
+            rows.track_witness(connection, scan.first, scan.last, witnessed=scan.witnessed)
         rows.set_next_block(connection, scan.last + 1)
-        raised = rows.advance_finality(connection, self._depths, scan.head)
+        raised = rows.advance_finality(connection, self._depths, scan.top)
         self._tell(connection, [*added, *raised])
 
     async def _settle(self, head: int) -> None:

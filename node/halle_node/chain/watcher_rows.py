@@ -16,18 +16,58 @@ from halle_node.chain.records import Block, ChainEvent, Depths, Finality, Log
 from halle_node.db.schema.chain import chain_block, chain_cursor, chain_event
 
 CURSOR = "watcher"
+WITNESSED = "witnessed"
 TOPIC_BYTES = 32
 
 
-def next_block(connection: Connection) -> int | None:
+def next_block(connection: Connection, cursor: str = CURSOR) -> int | None:
     """Return the first block not scanned yet, None before the first scan."""
-    wanted = select(chain_cursor.c.next_block).where(chain_cursor.c.name == CURSOR)
+    wanted = select(chain_cursor.c.next_block).where(chain_cursor.c.name == cursor)
     return connection.execute(wanted).scalar()
 
 
-def set_next_block(connection: Connection, number: int) -> None:
-    statement = insert(chain_cursor).values(name=CURSOR, next_block=number)
+def set_next_block(connection: Connection, number: int, cursor: str = CURSOR) -> None:
+    statement = insert(chain_cursor).values(name=cursor, next_block=number)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"next_block": number}))
+
+
+def next_unwitnessed(connection: Connection) -> int | None:
+    """Return the first scanned block that a second endpoint has not confirmed yet, None before the first scan.
+
+    What was stored while there was only one endpoint counts, from its first event on.
+    """
+    scanned = next_block(connection)
+    if scanned is None:
+        return None
+    first_event = connection.execute(select(func.min(chain_event.c.block_number))).scalar()
+    start = next_block(connection, WITNESSED)
+    if start is None:
+        start = scanned if first_event is None else int(first_event)
+    return min(start, scanned)
+
+
+def track_witness(connection: Connection, first: int, last: int, *, witnessed: bool) -> None:
+    """Record whether a second endpoint confirmed a range, before the range counts as scanned."""
+    start = next_unwitnessed(connection)
+    start = first if start is None else start
+    set_next_block(connection, last + 1 if witnessed and start >= first else start, WITNESSED)
+
+
+def logs_between(connection: Connection, first: int, last: int) -> set[Log]:
+    """Return the stored events of a closed range of blocks as the logs that they were."""
+    wanted = select(chain_event).where(chain_event.c.block_number.between(first, last))
+    return {
+        Log(
+            address=row.address,
+            topics=tuple(_topics(row)),
+            data=row.data,
+            block_number=row.block_number,
+            block_hash=row.block_hash,
+            tx_hash=row.tx_hash,
+            log_index=row.log_index,
+        )
+        for row in connection.execute(wanted)
+    }
 
 
 def known_blocks(connection: Connection, highest: int) -> list[tuple[int, bytes]]:
@@ -122,8 +162,7 @@ def events_about(connection: Connection, subject: bytes) -> list[ChainEvent]:
 
 
 def event_of(row: Row[Any]) -> ChainEvent:
-    topics = [row.topics[place : place + TOPIC_BYTES] for place in range(0, len(row.topics), TOPIC_BYTES)]
-    decoded = decode_event(row.contract, topics, row.data)
+    decoded = decode_event(row.contract, _topics(row), row.data)
     return ChainEvent(
         id=row.id,
         contract=row.contract,
@@ -138,6 +177,10 @@ def event_of(row: Row[Any]) -> ChainEvent:
         log_index=row.log_index,
         finality=Finality(row.finality),
     )
+
+
+def _topics(row: Row[Any]) -> list[bytes]:
+    return [row.topics[place : place + TOPIC_BYTES] for place in range(0, len(row.topics), TOPIC_BYTES)]
 
 
 def _ordered(wanted: Any) -> Any:

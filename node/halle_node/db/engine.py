@@ -61,6 +61,27 @@ class Database:
         """Do what `write` does, for threads and programs without a loop."""
         return self._submit(fn).result()
 
+    async def compact(self) -> None:
+        """Write the file anew, without the room of deleted rows, and empty its log: what was deleted is gone.
+
+        Raises: Unavailable database-locked, disk-full.
+        """
+        self._check_open()
+        await asyncio.wrap_future(self._writer.submit(self._compact))
+
+    def _compact(self) -> None:
+        raw = self._writer_connection.connection.dbapi_connection
+        assert raw is not None
+        with translated():
+            raw.execute("VACUUM")
+            [(busy, *_)] = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            raise Unavailable(
+                "Somebody reads the database: what was deleted is still in its log.",
+                code="database-locked",
+                hint="Wait for the back-up that runs, then try again.",
+            )
+
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on this thread's read-only connection, on one consistent snapshot."""
         connection = self._reader()

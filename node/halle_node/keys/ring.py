@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from halle_node.keys.files import make_folder, read_secret, write_secret
 from halle_node.keys.phrase import clean_phrase, new_phrase, store_key
 from halle_node.keys.prekeys import PrekeyRing
+from halle_node.keys.recovery import Recovery, decode_recovery, recovery_of
 from halle_node.keys.vault import DEFAULT_N, open_phrase, seal_phrase
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.grant import Grant, sign_grant
@@ -24,10 +26,20 @@ from halle_protocol.sealing import Prekey
 
 FOLDER = "keys"
 VAULT, OPERATOR, PEER, GRANT, STORE = "phrase.json", "operator.key", "peer.key", "grant.cbor", "store.json"
+RECOVERY = "recovery.json"
 SCOPES = ("publish", "quote", "message", "ship", "settle")
 GRANT_DAYS = 730
 CLOCK_SKEW_S = 3_600
 DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class KeptKeys:
+    """Keys that a restored node goes on with, and the sequence of the last grant known."""
+
+    operator: bytes
+    peer: bytes
+    sequence: int = 0
 
 
 class Keys:
@@ -53,8 +65,11 @@ class Keys:
         now: int | None = None,
         scrypt_n: int = DEFAULT_N,
         prekey_days: int = 7,
+        keep: KeptKeys | None = None,
     ) -> tuple[Keys, str]:
         """Make the keys of a new store, or of the store `phrase` names; return them and the phrase.
+
+        `keep` are those of a back-up; the grant that is made outranks theirs, and the prekeys are new in any case.
 
         Raises: Refused("keys-exist" | "phrase-invalid"), Unavailable("key-file-unwritable").
         """
@@ -69,10 +84,12 @@ class Keys:
         at = int(time.time()) if now is None else now
         make_folder(folder)
         private = store_key(words)
-        operator, peer = _new_operator(), secrets.token_bytes(32)
+        kept = keep or KeptKeys(_new_operator(), secrets.token_bytes(32))
+        operator, peer = kept.operator, kept.peer
         write_secret(folder / OPERATOR, operator)
         write_secret(folder / PEER, peer)
-        write_secret(folder / GRANT, _grant(private, operator, peer, at).encode())
+        write_secret(folder / GRANT, _grant(private, operator, peer, max(at, kept.sequence + 1)).encode())
+        write_secret(folder / RECOVERY, recovery_of(words)[1].encode())
         PrekeyRing(folder / "prekeys").rotate(at, prekey_days)
         write_secret(folder / VAULT, seal_phrase(words, password or "", scrypt_n=scrypt_n))
         # Last: this file is what makes the folder a finished one.
@@ -122,7 +139,8 @@ class Keys:
 
         Raises: Refused("wrong-password"), Unavailable("keystore-damaged").
         """
-        private = store_key(open_phrase(read_secret(self._folder / VAULT), password))
+        words = open_phrase(read_secret(self._folder / VAULT), password)
+        private = store_key(words)
         if address_of(private) != self.store_address:
             raise Unavailable(
                 "The key store belongs to another store than this folder.",
@@ -130,6 +148,8 @@ class Keys:
                 hint="Restore the whole keys folder from one backup.",
             )
         self._store_private = private
+        if not (self._folder / RECOVERY).exists():  # a home that was made before there were back-ups
+            write_secret(self._folder / RECOVERY, recovery_of(words)[1].encode())
 
     def lock(self) -> None:
         """Put the store key back to sleep."""
@@ -141,6 +161,23 @@ class Keys:
         Raises: Refused("wrong-password").
         """
         return open_phrase(read_secret(self._folder / VAULT), password)
+
+    @property
+    def recovery(self) -> Recovery:
+        """What back-ups are sealed to and delivery codes come from; needs no password.
+
+        Raises: Refused("keys-locked") in a home of an older Halle that was not unlocked since.
+        """
+        if not (self._folder / RECOVERY).exists():
+            _ = self.store_private
+        return decode_recovery(read_secret(self._folder / RECOVERY))
+
+    def delivery_code(self, order_hash: bytes) -> bytes:
+        """The delivery code of an order of ours.
+
+        Raises: Refused("keys-locked") as above.
+        """
+        return self.recovery.delivery_code(order_hash)
 
     def change_password(self, old: str, new: str, *, scrypt_n: int = DEFAULT_N) -> None:
         """Encrypt the phrase anew.

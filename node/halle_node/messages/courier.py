@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from halle_node.db import Database
 from halle_node.messages import outbox
 from halle_node.messages.outbox import Due
-from halle_node.messages.route import Destination, Direct, Left, Route, Shop, Way, next_mailboxes, ways
+from halle_node.messages.route import Destination, Direct, Left, Route, Shop, Way, newer, next_mailboxes, ways
 from halle_node.p2p.types import Kept
 from halle_protocol.errors import HalleError, ProtocolError, Refused, Unavailable
 from halle_protocol.mailbox import Acknowledgement
@@ -186,7 +186,7 @@ class Courier:
 
     def _pack(self, entry: Due) -> _Trip:
         newest = self.directory(entry.recipient) if self.directory else None
-        to = newest or entry.destination
+        to = newer(entry.destination, newest) if newest else entry.destination
         return _Trip(entry, to.route, seal_envelope(entry.message, entry.recipient, to.prekey).encode())
 
     async def _try_ways(self, trip: _Trip) -> Left | None:

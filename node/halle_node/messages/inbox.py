@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -79,6 +79,18 @@ class Inbox:
         for message in messages:
             taken += self._process(conn, message, message.encode()) is None
         return taken
+
+    def retry(self, conn: Connection, sender: str, message_id: str) -> HalleError | None:
+        """Process a message that was set aside again; return why it still cannot be used, None when it was.
+
+        Raises: Refused message-unknown.
+        """
+        aside = conn.execute(select(table).where(table.c.state == QUARANTINED)).all()
+        wanted = (sender.lower(), message_id.lower())
+        for row in aside:
+            if ("0x" + row.sender.hex(), row.message_id.hex()) == wanted:
+                return self._process(conn, Message.decode(row.message).confirm_grant(), row.message)
+        raise Refused("No such message was set aside.", code="message-unknown", hint="See: halle mailbox quarantine")
 
     def _process(self, conn: Connection, message: Message, data: bytes) -> HalleError | None:
         handler = self._handler(message.type)
@@ -159,11 +171,29 @@ def poison(conn: Connection, envelope: bytes, from_peer: str, error: HalleError,
     conn.execute(delete(message_poison).where(message_poison.c.id.not_in(newest)))
 
 
+def remember(conn: Connection, message: Message, now: int) -> None:
+    """Note that a message was taken in by another way, so that it has no effect should it still arrive."""
+    row = {
+        "sender": message.sender,
+        "message_id": message.id,
+        "thread": message.thread,
+        "type": message.type,
+        "message": message.encode(),
+        "received_at": now,
+        "state": PROCESSED,
+        "error_code": "",
+        "error_text": "",
+    }
+    conn.execute(insert(table).values(row).on_conflict_do_nothing())
+
+
 def quarantine(conn: Connection, limit: int) -> list[PoisonedMessage]:
     """Return what was set aside, newest first."""
     signed = select(table).where(table.c.state == QUARANTINED).order_by(table.c.received_at.desc())
     found = [
-        PoisonedMessage(to_checksum(r.sender), r.type, r.received_at, r.error_code, r.error_text)
+        PoisonedMessage(
+            to_checksum(r.sender), r.type, r.received_at, r.error_code, r.error_text, message_id=r.message_id.hex()
+        )
         for r in conn.execute(signed.limit(limit))
     ]
     unopened = select(message_poison).order_by(message_poison.c.id.desc()).limit(limit)
@@ -171,15 +201,6 @@ def quarantine(conn: Connection, limit: int) -> list[PoisonedMessage]:
         PoisonedMessage("", "", r.received_at, r.error_code, r.error_text, r.from_peer) for r in conn.execute(unopened)
     ]
     return sorted(found, key=lambda each: -each.received_at)[:limit]
-
-
-def release_quarantined(conn: Connection, thread: bytes) -> None:
-    """Let the set-aside messages of `thread` be judged again when they are next delivered."""
-    conn.execute(
-        update(table)
-        .where(table.c.thread == thread, table.c.state == QUARANTINED)
-        .values(error_code="processing-failed")
-    )
 
 
 def counts(conn: Connection) -> InboundCounts:

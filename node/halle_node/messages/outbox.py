@@ -135,11 +135,13 @@ def forget_old(conn: Connection, now: int) -> None:
     conn.execute(delete(table).where(table.c.state == ACKNOWLEDGED, table.c.acknowledged_at < old))
 
 
-def listing(conn: Connection, thread: bytes | None, limit: int) -> list[OutgoingMessage]:
-    """Return our messages, newest first."""
+def listing(conn: Connection, thread: bytes | None, limit: int, states: Sequence[str] = ()) -> list[OutgoingMessage]:
+    """Return our messages, newest first: all, those of one thread, or those in some states."""
     query = select(table).order_by(table.c.id.desc()).limit(limit)
     if thread is not None:
         query = query.where(table.c.thread == thread)
+    if states:
+        query = query.where(table.c.state.in_(states))
     rows = conn.execute(query).all()
     left = _left(conn, [row.id for row in rows])
     return [_view(row, left.get(row.id, ())) for row in rows]
@@ -181,4 +183,5 @@ def _view(row: Row[tuple[object, ...]], left: Sequence[Left]) -> OutgoingMessage
         error_code=row.error_code,
         error_text=row.error_text,
         waiting_at=tuple(WaitingAt(each.mailbox, each.since, each.until) for each in left),
+        next_at=row.next_at_ms // 1000,
     )

@@ -111,3 +111,11 @@ class Destination:
             ),
             prekey=Prekey(id=key_id, suite=suite, public=bytes.fromhex(public), not_after=not_after),
         )
+
+
+def newer(*found: Destination) -> Destination:
+    """Return the destination whose prekey lives longest, the later one of equals.
+
+    A store that was restored writes from a new place before its profile is known everywhere.
+    """
+    return max(reversed(found), key=lambda each: each.prekey.not_after)

@@ -195,6 +195,19 @@ class MessageService:
         """Return our messages, newest first."""
         return self._db.read(lambda conn: outbox.listing(conn, thread, limit))
 
+    def waiting(self, limit: int = 200) -> list[OutgoingMessage]:
+        """Return our messages that nobody has processed yet or that were refused, newest first."""
+        return self._db.read(lambda conn: outbox.listing(conn, None, limit, (outbox.QUEUED, outbox.REFUSED)))
+
+    async def retry_quarantined(self, sender: str, message_id: str) -> None:
+        """Process a message again that was set aside, named as `quarantine` names it.
+
+        Raises: Refused message-unknown; what is still wrong with it.
+        """
+        trouble = await self._db.write(lambda conn: self._inbox.retry(conn, sender, message_id))
+        if trouble is not None:
+            raise trouble
+
     def quarantine(self, limit: int = 200) -> list[PoisonedMessage]:
         """Return what was received and could not be used, newest first."""
         return self._db.read(lambda conn: inbox.quarantine(conn, limit))

@@ -16,7 +16,10 @@ class WaitingAt:
 
 @dataclass(frozen=True)
 class OutgoingMessage:
-    """One message of ours. `state` is queued, acknowledged or refused; `error_code` is the last failure."""
+    """One message of ours. `state` is queued, acknowledged or refused; `error_code` is the last failure.
+
+    Units: unix seconds; `next_at` is when it is tried again, 0 at once.
+    """
 
     recipient: str
     message_id: str
@@ -28,6 +31,7 @@ class OutgoingMessage:
     error_code: str
     error_text: str
     waiting_at: tuple[WaitingAt, ...] = ()
+    next_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,10 @@ class MailboxState:
 
 @dataclass(frozen=True)
 class PoisonedMessage:
-    """One message or envelope that was set aside, with the reason. `sender` is empty when nobody signed it."""
+    """One message or envelope that was set aside, with the reason.
+
+    `sender` and `message_id` are empty when the envelope could not be opened: it is not kept, its sender has it.
+    """
 
     sender: str
     type: str
@@ -62,6 +69,7 @@ class PoisonedMessage:
     error_code: str
     error_text: str
     from_peer: str = ""
+    message_id: str = ""
 
 
 @dataclass(frozen=True)

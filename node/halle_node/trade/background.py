@@ -15,8 +15,10 @@ from sqlalchemy import Connection, or_, select
 
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade import arbiting, book, chainwork, goods
+from halle_node.trade.buying import own_code
 from halle_node.trade.certificates import cards
 from halle_node.trade.folding import refresh, state_of
+from halle_node.trade.history import History
 from halle_node.trade.legal import possible_moves
 from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
@@ -34,8 +36,9 @@ BATCH = 50
 class Background:
     """The rounds."""
 
-    def __init__(self, room: Room, moves: Moves, operator: Operator, watching: Watching) -> None:
+    def __init__(self, room: Room, moves: Moves, operator: Operator, watching: Watching, history: History) -> None:
         self._room = room
+        self._history = history
         self._moves = moves
         self._operator = operator
         self._watching = watching
@@ -48,9 +51,12 @@ class Background:
 
     async def work_once(self) -> None:
         """Do one round."""
+        if self._room.is_replaced():
+            return
         await self._quietly("chain time", self._room.ask_chain_time)
         await self._quietly("operator", self._operator.ensure)
         await self._quietly("terms from the chain", self._read_terms)
+        await self._quietly("what was said before a restore", self._history.ask)
         await self._quietly("new disputes", partial(arbiting.read_disputes, self._room))
         await self._quietly("waiting orders", self._reconsider)
         await self._quietly("unreached arbiters", self._reach_arbiters)
@@ -82,7 +88,8 @@ class Background:
         if terms.order_id(client.chain_id, self._room.chain.contracts.escrow, buyer) != order_id:
             return  # the endpoint shows another transaction than the one that funded this order
         if book.find(conn, key).terms is None:
-            book.change(conn, key, terms=book.encode_terms(terms))
+            code = own_code(self._room, terms) if buyer == self._room.me else None
+            book.change(conn, key, terms=book.encode_terms(terms), delivery_code=code)
         refresh(conn, key, self._room.clock())
 
     async def _reconsider(self) -> None:
@@ -91,7 +98,7 @@ class Background:
             table.c.role == "merchant",
             or_(
                 table.c.folded_status.in_(("requested", "offered")),
-                table.c.problem.in_(("out-of-stock", "licences-sold-out")),
+                table.c.problem.in_(("out-of-stock", "licences-sold-out", "history-awaited")),
             ),
             table.c.folded_open,
             table.c.request.is_not(None),

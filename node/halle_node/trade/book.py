@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select, update
+from sqlalchemy import Connection, Row, Select, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from halle_node.db.schema.trade import trade_message, trade_order, trade_transaction
@@ -94,6 +94,12 @@ class Order:
         if request is None or request.order_document is None:
             return None
         return OrderDocument.decode(request.order_document)
+
+    @cached_property
+    def books(self) -> dict[str, Any]:
+        """What is kept of an order whose customer was erased; empty for others."""
+        found: dict[str, Any] = json.loads(self.row.accounting or "{}")
+        return found
 
     @property
     def total(self) -> Money | None:
@@ -181,6 +187,12 @@ def messages(conn: Connection, key: str) -> list[Message]:
     """Return the order's messages in the order they became known here."""
     query = select(trade_message.c.content).where(trade_message.c.order_key == key)
     return [Message.decode(data) for data in conn.execute(query.order_by(trade_message.c.id)).scalars()]
+
+
+def newest_issued(conn: Connection, key: str) -> int:
+    """Return when the newest message of the order was issued, 0 when there is none."""
+    newest = select(func.max(trade_message.c.issued)).where(trade_message.c.order_key == key)
+    return conn.execute(newest).scalar() or 0
 
 
 def add_transaction(conn: Connection, key: str, row_id: int, purpose: str, now: int) -> None:

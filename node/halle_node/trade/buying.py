@@ -23,8 +23,8 @@ from halle_protocol.errors import Refused
 from halle_protocol.keys import delivery_code_hash
 from halle_protocol.messages import Message, thread_of
 from halle_protocol.order import Status
+from halle_protocol.terms import Terms
 
-DELIVERY_CODE_BYTES = 16
 SALT_BYTES = 32
 TITLE_CHARS = 200
 MAX_ADDRS = 16
@@ -43,8 +43,8 @@ class Buying:
         store = offer.address_of(form.store)
         wanted = self._cart.wanted(store)
         chain_time = await room.ask_chain_time()
-        code = secrets.token_bytes(DELIVERY_CODE_BYTES)
-        agreed = self._deal(store, wanted, form, chain_time, code)
+        agreed = self._deal(store, wanted, form, chain_time)
+        code = room.keys.delivery_code(agreed.terms.order_hash)
         message = self._request(store, wanted, form, agreed, code)
         destination = letters.store_destination(room, store)
         row = self._row(store, wanted, form, agreed, code, message)
@@ -80,7 +80,7 @@ class Buying:
 
         await room.db.write(change)
 
-    def _deal(self, store: bytes, wanted: list[Wanted], form: CheckoutForm, chain_time: int, code: bytes) -> Deal:
+    def _deal(self, store: bytes, wanted: list[Wanted], form: CheckoutForm, chain_time: int) -> Deal:
         room = self._room
         profile = offer.profile_of(room, store)
         currency = wanted[0].variant.price.currency
@@ -94,7 +94,7 @@ class Buying:
             country=country,
             rate_id=form.rate_id or None,
             salt=secrets.token_bytes(SALT_BYTES),
-            delivery_code_hash=delivery_code_hash(code),
+            code_hash=lambda order_hash: delivery_code_hash(room.keys.delivery_code(order_hash)),
             created=chain_time,
             valid_until=chain_time + profile.terms.quote_valid_s,
         )
@@ -117,7 +117,7 @@ class Buying:
             "chain_id": document.chain_id,
             "delivery_code_hash": delivery_code_hash(code),
             "note": form.note,
-            "reply": self._reply(form.name),
+            "reply": reply_route(room, form.name),
             "order_document": agreed.encoded,
             "offer": agreed.terms,
         }
@@ -128,34 +128,6 @@ class Buying:
         request_id = secrets.token_bytes(letters.MESSAGE_ID_BYTES)
         thread = thread_of(room.me, store, request_id)
         return letters.compose(room, store, thread, "order/request", body, id=request_id)
-
-    def _reply(self, name: str) -> dict[str, Any]:
-        room = self._room
-        prekeys = room.keys.prekeys()
-        if not prekeys:
-            raise Refused("This store has no prekey to be answered with.", code="no-prekey", hint="Restart the node.")
-        return {
-            "peer_id": room.keys.grant.peer_id,
-            "addrs": self._own_addrs(),
-            "prekey": prekeys[0].to_body(),
-            "name": name,
-            **self._other_ways(),
-        }
-
-    def _other_ways(self) -> dict[str, Any]:
-        """Return how we are reached while our node is away: the merchant may not know our profile."""
-        profile = self._room.catalog.profile()
-        ways = {"mailboxes": list(profile.mailboxes), "shop_url": profile.shop_url}
-        return {name: value for name, value in ways.items() if value}
-
-    def _own_addrs(self) -> list[str]:
-        """Return where our node is reached: as told by the network, else as our own profile says."""
-        room = self._room
-        found = list(room.whereabouts())
-        view = None if found else room.index.store(room.me)
-        if view is not None and view.profile is not None:
-            found = list(view.profile.addrs)
-        return found[:MAX_ADDRS]
 
     def _row(
         self,
@@ -186,6 +158,42 @@ class Buying:
             "created_at": now,
             "updated_at": now,
         }
+
+
+def own_code(room: Room, terms: Terms) -> bytes | None:
+    """Return the delivery code of an order of ours, found again from the phrase; None for one that was drawn at random.
+
+    Raises: Refused keys-locked in a home that was not unlocked since an older Halle.
+    """
+    code = room.keys.delivery_code(terms.order_hash)
+    return code if delivery_code_hash(code) == terms.delivery_code else None
+
+
+def reply_route(room: Room, name: str) -> dict[str, Any]:
+    """Return how we are reached and what to seal to, also while our node is away: others may not know our profile.
+
+    Raises: Refused no-prekey.
+    """
+    prekeys, profile = room.keys.prekeys(), room.catalog.profile()
+    if not prekeys:
+        raise Refused("This store has no prekey to be answered with.", code="no-prekey", hint="Restart the node.")
+    ways = {"mailboxes": list(profile.mailboxes), "shop_url": profile.shop_url}
+    return {
+        "peer_id": room.keys.grant.peer_id,
+        "addrs": _own_addrs(room),
+        "prekey": prekeys[0].to_body(),
+        "name": name,
+        **{name: value for name, value in ways.items() if value},
+    }
+
+
+def _own_addrs(room: Room) -> list[str]:
+    """Return where our node is reached: as told by the network, else as our own profile says."""
+    found = list(room.whereabouts())
+    view = None if found else room.index.store(room.me)
+    if view is not None and view.profile is not None:
+        found = list(view.profile.addrs)
+    return found[:MAX_ADDRS]
 
 
 def _address_body(address: Address) -> dict[str, Any]:

@@ -6,7 +6,7 @@ deal. A quote is therefore checked by building it oneself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from halle_node.trade.offer import Wanted
@@ -21,13 +21,16 @@ from halle_protocol.terms import OrderDocument, OrderLine, Terms, order_hash
 
 @dataclass(frozen=True)
 class Choice:
-    """What only the buyer can say: who they are, where to, how, in which token, and two random numbers."""
+    """What only the buyer can say: who they are, where to, how, a random number, and the delivery code's hash.
+
+    The code comes from the hash of the order, so that a buyer finds it again from the chain and their phrase.
+    """
 
     buyer: bytes
     country: str | None
     rate_id: str | None
     salt: bytes
-    delivery_code_hash: bytes
+    code_hash: Callable[[bytes], bytes]
     created: int
     valid_until: int
 
@@ -137,6 +140,7 @@ def _line(line: Wanted, priced: PricedLine) -> OrderLine:
 
 def _terms(offer: Offer, choice: Choice, lines: Sequence[Wanted], totals: Totals, encoded: bytes) -> Terms:
     defaults = offer.profile.terms
+    hashed = order_hash(encoded)
     proofs = {line.view.listing.delivery_proof for line in lines}
     return Terms(
         merchant=offer.merchant,
@@ -154,7 +158,7 @@ def _terms(offer: Offer, choice: Choice, lines: Sequence[Wanted], totals: Totals
         inspect_within=defaults.inspect_within_s,
         arbiter_within=defaults.arbiter_within_s,
         carrier=defaults.carrier if "carrier" in proofs else ZERO_ADDRESS,
-        delivery_code=choice.delivery_code_hash,
+        delivery_code=choice.code_hash(hashed),
         proof_required=defaults.proof_required or proofs != {"none"},
-        order_hash=order_hash(encoded),
+        order_hash=hashed,
     )

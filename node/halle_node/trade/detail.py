@@ -50,9 +50,9 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
     return OrderDetail(
         summary=head,
         lines=lines_of(room, order),
-        subtotal=Money(document.subtotal if document else 0, currency),
-        shipping=Money(document.shipping if document else 0, currency),
-        tax=Money(document.tax if document else 0, currency),
+        subtotal=Money(document.subtotal if document else order.books.get("subtotal", 0), currency),
+        shipping=Money(document.shipping if document else order.books.get("shipping", 0), currency),
+        tax=Money(document.tax if document else order.books.get("tax", 0), currency),
         total=head.total,
         contact_name=request.contact.name if request else "",
         contact_email=(request.contact.email or "") if request else "",
@@ -78,6 +78,7 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         problem=order.row.problem or _refusal(room, order),
         waiting=len(waiting),
         waiting_at=_waiting_at(waiting),
+        books=order.books,
     )
 
 

@@ -19,6 +19,7 @@ from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
 from halle_node.trade.lines import listing_of_line
 from halle_node.trade.parcels import commitment_of
+from halle_node.trade.restored import somebody_waits
 from halle_node.trade.room import Room
 from halle_node.trade.views import DigitalGood
 from halle_protocol import dagcbor
@@ -145,6 +146,12 @@ def deliver(room: Room, conn: Connection, order: Order, state: OrderState) -> No
         _say_sent(room, conn, order, document.lines)
 
 
+def note_sent(conn: Connection, order: Order, text: str) -> None:
+    """Take a licence key off the shelf that was handed over before a restore."""
+    here = (table.c.kind == LICENCE, table.c.content == text.encode(), table.c.order_key.is_(None))
+    conn.execute(update(table).where(*here).values(order_key=order.key))
+
+
 def send_again(room: Room, conn: Connection, order: Order, state: OrderState) -> None:
     """Send the goods again as often as was promised."""
     for message in state.goods if state.resends_left else ():
@@ -178,6 +185,12 @@ def _bodies(room: Room, conn: Connection, order: Order, line: OrderLine, shelf: 
     found = [_body(line, row) for row in shelf if row.kind != LICENCE]
     if not any(row.kind == LICENCE for row in shelf):
         return found
+    if somebody_waits(conn):
+        raise Refused(
+            "A restored order may have got one of these licence keys already.",
+            code="history-awaited",
+            hint="Its buyer's node tells; or open that order and go on without.",
+        )
     keys = [row for row in shelf if row.kind == LICENCE and row.order_key is None][: line.quantity]
     if len(keys) < line.quantity:
         raise Refused(

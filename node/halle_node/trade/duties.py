@@ -15,7 +15,7 @@ from halle_node.trade.room import Room
 def consider(room: Room, conn: Connection, key: str) -> None:
     """Do what an order's state asks of us."""
     order = book.find(conn, key)
-    if order.role == "arbiter":
+    if order.role == "arbiter" or order.row.restored or room.is_replaced():
         return
     if order.role == "merchant":
         merchant_duty.consider(room, conn, key)

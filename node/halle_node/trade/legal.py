@@ -14,6 +14,7 @@ from halle_node.trade.certificate_facts import certificate_ids, certificate_stat
 from halle_node.trade.chainwork import in_flight, is_live
 from halle_node.trade.folding import state_of
 from halle_node.trade.parcels import is_proven
+from halle_node.trade.restored import ERASED, GO_ON, WAITS_FOR_CHAIN, WAITS_FOR_HISTORY, is_held
 from halle_protocol.errors import Refused
 from halle_protocol.order import Action, OrderState, Status, next_actions, sitting_arbiter
 from halle_protocol.warranty import CertificateState, Party, certificate_actions
@@ -37,6 +38,10 @@ CERTIFICATE_MOVES = {
 def possible_moves(conn: Connection, order: Order, state: OrderState, now: int) -> list[Action]:
     """Return the moves our side may make at `now` (chain time), most expected first."""
     found = [each for each in next_actions(state, order.role, now) if not _is_hidden(conn, order, state, each.name)]
+    if order.row.restored == WAITS_FOR_HISTORY:
+        found.insert(0, Action(GO_ON, order.role, None, ("node",)))
+    if order.row.restored in (WAITS_FOR_CHAIN, ERASED):
+        return found
     certificates = [
         action
         for certificate_id in certificate_ids(conn, order, state)
@@ -83,7 +88,7 @@ PAYOUTS = ("release", "refund", "settle")
 
 
 def _is_hidden(conn: Connection, order: Order, state: OrderState, name: str) -> bool:
-    if is_live(conn, order, SENT_ONCE.get(name, ())):
+    if is_held(order, name) or is_live(conn, order, SENT_ONCE.get(name, ())):
         return True
     if name in ("release", "refund", "accept_settlement") and in_flight(conn, order, PAYOUTS):
         return True

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from halle_node.db.schema.messages import message_outbox
-from halle_node.messages.route import Destination, Route
+from halle_node.messages.route import Destination, Route, newer
 from halle_node.trade import book
 from halle_node.trade.book import Order
 from halle_node.trade.room import Room
 from halle_protocol.documents.shape import Model
 from halle_protocol.errors import HalleError, Refused
+from halle_protocol.message_bodies import ReplyRoute
 from halle_protocol.messages import BODIES, Message, sign_message
 from halle_protocol.sealing import choose_prekey
 
 MESSAGE_ID_BYTES = 16
+MOST_AHEAD_S = 300
 
 
 def compose(
-    room: Room, to: bytes, thread: bytes, message_type: str, body: Model | dict[str, Any], *, id: bytes = b""
+    room: Room,
+    to: bytes,
+    thread: bytes,
+    message_type: str,
+    body: Model | dict[str, Any],
+    *,
+    id: bytes = b"",
+    issued: int = 0,
 ) -> Message:
     """Return a message signed by the operator, whose grant goes along.
 
@@ -36,7 +46,7 @@ def compose(
             type=message_type,
             sender=room.me,
             to=to,
-            issued=room.clock(),
+            issued=issued or room.clock(),
             body=checked,
             grant=room.keys.grant,
         )
@@ -51,9 +61,16 @@ def send(room: Room, conn: Connection, order: Order, message_type: str, body: Mo
     """
     if order.thread is None:
         order.known_document()
-    message = compose(room, order.other, order.thread or bytes(32), message_type, body)
+    issued = _after_all_known(conn, order, room.clock())
+    message = compose(room, order.other, order.thread or bytes(32), message_type, body, issued=issued)
     post(room, conn, order.key, message, destination_of(room, order))
     return message
+
+
+def _after_all_known(conn: Connection, order: Order, now: int) -> int:
+    """Date a message after every other of its order, even within one second; a false clock over there moves us little."""
+    newest = min(book.newest_issued(conn, order.key), now + MOST_AHEAD_S)
+    return max(now, newest + 1)
 
 
 def post(room: Room, conn: Connection, key: str, message: Message, to: Destination) -> None:
@@ -80,9 +97,7 @@ def destination_of(room: Room, order: Order) -> Destination:
             code="order-message-missing",
             hint="Their node sends it again.",
         )
-    reply = request.reply
-    route = Route(reply.peer_id, tuple(reply.addrs), reply.shop_url or "", tuple(reply.mailboxes))
-    return Destination(route, reply.prekey.key)
+    return reply_destination(request.reply)
 
 
 def store_destination(room: Room, store: bytes) -> Destination:
@@ -104,10 +119,19 @@ def store_destination(room: Room, store: bytes) -> Destination:
     return Destination(route, prekey)
 
 
-def newest_destination(room: Room, recipient: bytes) -> Destination | None:
-    """Return where a recipient says today that it is reached; None for somebody who publishes nothing."""
-    try:
-        found = store_destination(room, recipient)
-    except HalleError:
-        return None
-    return found if found.route.peer_id else None
+def newest_destination(room: Room, recipient: bytes, told: ReplyRoute | None = None) -> Destination | None:
+    """Return where a recipient says that it is reached: in its profile, or as `told`, whichever is the newer.
+
+    None for somebody who publishes nothing and told nothing.
+    """
+    found = [] if told is None else [reply_destination(told)]
+    with contextlib.suppress(HalleError):
+        published = store_destination(room, recipient)
+        found += [published] if published.route.peer_id else []
+    return newer(*found) if found else None
+
+
+def reply_destination(reply: ReplyRoute) -> Destination:
+    """Return a route that somebody told."""
+    route = Route(reply.peer_id, tuple(reply.addrs), reply.shop_url or "", tuple(reply.mailboxes))
+    return Destination(route, reply.prekey.key)

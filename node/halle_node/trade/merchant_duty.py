@@ -23,8 +23,8 @@ PASSING = rules.CODES | {
     "terms-unknown",
     "order-message-missing",
     "outbox-full",
-    "chain-time-old",
     "licences-sold-out",
+    "history-awaited",
 }
 
 

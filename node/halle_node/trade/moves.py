@@ -13,6 +13,8 @@ from halle_node.trade.buying import Buying
 from halle_node.trade.digital import Digital
 from halle_node.trade.disputes import Disputing
 from halle_node.trade.funding import Funding
+from halle_node.trade.history import History
+from halle_node.trade.restored import GO_ON
 from halle_node.trade.returning import Returning
 from halle_node.trade.reviewing import Reviewing
 from halle_node.trade.room import Room
@@ -67,6 +69,7 @@ class Moves:
         self.talking = Talking(room)
         self.reviewing = Reviewing(room)
         self.warranties = Warranties(room)
+        self.history = History(room)
         self._by_name: dict[str, Callable[..., Awaitable[None]]] = {
             "accept": self.selling.accept,
             "decline": self.selling.decline,
@@ -113,7 +116,9 @@ class Moves:
             "transfer_warranty": self.warranties.transfer,
             "surrender_warranty": self.warranties.surrender,
             "chat": self.talking.chat,
+            GO_ON: self.history.go_on,
         }
+        self._room = room
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,8 +128,14 @@ class Moves:
     async def act(self, order_key: str, action: str, form: Mapping[str, Any]) -> None:
         """Make a move with a form's fields.
 
-        Raises: Refused action-unknown, form-invalid.
+        Raises: Refused action-unknown, form-invalid, replaced-elsewhere.
         """
+        if self._room.is_replaced():
+            raise Refused(
+                "Another machine runs this store now; this one only looks on.",
+                code="replaced-elsewhere",
+                hint="Use that one. To make this the store again: halle product publish --replace",
+            )
         name = action.replace("-", "_")
         name = SAME.get(name, name)
         move = self._by_name.get(name)

@@ -6,6 +6,7 @@ buyer's offer; the buyer compares the quote with its own offer, field by field, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,7 +17,9 @@ from halle_node.trade.chainwork import merchant_private
 from halle_node.trade.deal import Choice, Offer
 from halle_node.trade.offer import Wanted
 from halle_node.trade.room import Room
-from halle_protocol.errors import Refused
+from halle_protocol.cid import CID
+from halle_protocol.documents import decode_document
+from halle_protocol.errors import ProtocolError, Refused, Unavailable
 from halle_protocol.grant import authorise
 from halle_protocol.messages import Message, OrderQuote
 from halle_protocol.terms import OrderDocument, Terms, sign_terms, terms_signer
@@ -32,6 +35,7 @@ def check_offer(room: Room, order: Order) -> OrderDocument:
     document, terms = order.known_document(), order.known_terms()
     profile = offer.profile_of(room, room.me)
     shipping_cid, shipping = offer.shipping_of(room, profile)
+    shipping_cid = _as_ordered(room, document.shipping_profile, shipping_cid)
     if document.shipping_profile not in (None, shipping_cid):
         raise _changed("delivery-changed", "The delivery prices have changed since.")
     options = [each for each in offer.payment_options(room, profile) if each.token == document.token]
@@ -41,10 +45,12 @@ def check_offer(room: Room, order: Order) -> OrderDocument:
         country=document.country,
         rate_id=document.rate_id,
         salt=document.salt,
-        delivery_code_hash=terms.delivery_code,
+        code_hash=lambda _: terms.delivery_code,
         created=document.created,
         valid_until=terms.valid_until,
     )
+    policies = {kind: _as_ordered(room, document.policies.get(kind), cid) for kind, cid in profile.policies.items()}
+    profile = profile.model_copy(update={"policies": policies})
     wanted = [_current(room, line.handle, line.sku, line.quantity, line.listing) for line in document.lines]
     mine = deal.build(Offer(room.me, profile, option, shipping_cid, shipping), choice, wanted)
     request = order.request
@@ -59,27 +65,27 @@ def check_offer(room: Room, order: Order) -> OrderDocument:
 def quote(room: Room, conn: Connection, order: Order, note: str = "") -> None:
     """Set the goods aside, sign the terms and send them.
 
-    Raises: Refused quote-expired, chain-time-old, out-of-stock, keys-locked and check_offer's codes.
+    Raises: Refused quote-expired, quote-too-long, out-of-stock, keys-locked and check_offer's codes.
     """
     document, terms = check_offer(room, order), order.known_terms()
-    _check_time(room, order, terms)
+    now = room.chain_time()
+    if terms.valid_until < now:
+        raise Refused(
+            "The time in which these terms may be paid is over.",
+            code="quote-expired",
+            hint="The buyer orders again.",
+        )
+    if terms.valid_until > now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
+        raise Refused(
+            "The terms ask for more time to pay than this shop gives.",
+            code="quote-too-long",
+            hint="The buyer orders again; its chain's time may be ahead of the shop's.",
+        )
     goods.reserve(conn, order.key, document.lines, room.clock() + room.rules.reservation_s)
     private = merchant_private(room, conn)
     signature = sign_terms(private, terms, document.chain_id, document.escrow)
     book.change(conn, order.key, merchant_signature=signature)
     letters.send(room, conn, order, "order/quote", _quote_body(order, document, terms, signature, note))
-
-
-def _check_time(room: Room, order: Order, terms: Terms) -> None:
-    now = room.chain_time()
-    if now <= terms.valid_until <= now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
-        return
-    if order.row.created_at >= room.chain_clock.asked_at:
-        # The buyer has just asked the chain, we have not since: the clock that differs may be ours.
-        raise Refused("The chain is asked for its time first.", code="chain-time-old", hint="Try again in a moment.")
-    raise Refused(
-        "The time in which these terms may be paid is over.", code="quote-expired", hint="The buyer orders again."
-    )
 
 
 def check_quote(room: Room, order: Order, message: Message, body: OrderQuote) -> bytes:
@@ -106,11 +112,24 @@ def check_quote(room: Room, order: Order, message: Message, body: OrderQuote) ->
     return body.signature
 
 
-def _current(room: Room, handle: str, sku: str, quantity: int, cid: bytes) -> Wanted:
+def _current(room: Room, handle: str, sku: str, quantity: int, cid: CID) -> Wanted:
     view = offer.listing_of(room, room.me, handle)
+    view = replace(view, cid=_as_ordered(room, cid, view.cid))
     if view.cid != cid:
         raise _changed("listing-changed", f"The listing {handle!r} has changed since.", (handle,))
     return Wanted(view, offer.variant_of(view.listing, sku), quantity)
+
+
+def _as_ordered(room: Room, then: CID | None, now: Any) -> Any:
+    """Return the CID that was ordered from, when today's document says the same: a restored store signs all anew."""
+    if then is None or now is None or then == now:
+        return now
+    try:
+        old, new = decode_document(room.blocks.get(then)), decode_document(room.blocks.get(now))
+    except (ProtocolError, Unavailable):
+        return now
+    same = (old.type, old.store, old.body) == (new.type, new.store, new.body)
+    return then if same else now
 
 
 def _quote_body(order: Order, document: OrderDocument, terms: Terms, signature: bytes, note: str) -> dict[str, Any]:

@@ -60,12 +60,12 @@ class Receiving:
     def on_request(self, conn: Connection, message: Message) -> None:
         """Open an order a buyer asks for, or complete one that the chain told us of first."""
         room = self._room
-        request, terms, document = self._read_request(message)
+        request, terms, document = read_request(room, message)
         order_id = terms.order_id(document.chain_id, document.escrow)
         known = book.by_order_id(conn, order_id)
         if known is not None and known.request is not None:
             raise Refused("This order was already requested.", code="order-exists")
-        columns = _columns(message, request, terms, document)
+        columns = request_columns(message, request, terms, document)
         if known is None:
             _check_room(conn, message.sender)
             now = room.clock()
@@ -154,31 +154,31 @@ class Receiving:
             return
         authorise(signer, order.merchant, message.grant, scope="settle", at=self._room.clock())
 
-    def _read_request(self, message: Message) -> tuple[OrderRequest, Terms, OrderDocument]:
-        """Return the parts of a request that agree with each other and with us.
 
-        Raises: Refused request-incomplete, request-mismatch, wrong-chain; RemoteProtocolError order-…
-        """
-        room = self._room
-        body = parse_message(message)
-        if not isinstance(body, OrderRequest) or body.offer is None or body.order_document is None:
-            raise Refused(
-                "The request lacks the order document or the offered terms.",
-                code="request-incomplete",
-                hint="Use a newer Halle.",
-            )
-        document = check_binding(body.offer, body.order_document)
-        ours = (room.chain.client.chain_id, room.chain.contracts.escrow)
-        if (document.chain_id, document.escrow) != ours:
-            raise Refused("This shop does not use that escrow.", code="wrong-chain")
-        parties = (document.merchant, document.buyer, body.offer.buyer)
-        told = (body.delivery_code_hash, message.thread)
-        if parties != (room.me, message.sender, message.sender) or told != (
-            body.offer.delivery_code,
-            thread_of(room.me, message.sender, message.id),
-        ):
-            raise Refused("The request contradicts itself or names other parties.", code="request-mismatch")
-        return body, body.offer, document
+def read_request(room: Room, message: Message) -> tuple[OrderRequest, Terms, OrderDocument]:
+    """Return the parts of a request that agree with each other and with sender and recipient.
+
+    Raises: Refused request-incomplete, request-mismatch, wrong-chain; RemoteProtocolError order-…
+    """
+    body = parse_message(message)
+    if not isinstance(body, OrderRequest) or body.offer is None or body.order_document is None:
+        raise Refused(
+            "The request lacks the order document or the offered terms.",
+            code="request-incomplete",
+            hint="Use a newer Halle.",
+        )
+    document = check_binding(body.offer, body.order_document)
+    ours = (room.chain.client.chain_id, room.chain.contracts.escrow)
+    if (document.chain_id, document.escrow) != ours:
+        raise Refused("This shop does not use that escrow.", code="wrong-chain")
+    parties = (document.merchant, document.buyer, body.offer.buyer)
+    told = (body.delivery_code_hash, message.thread)
+    if parties != (message.to, message.sender, message.sender) or told != (
+        body.offer.delivery_code,
+        thread_of(message.to, message.sender, message.id),
+    ):
+        raise Refused("The request contradicts itself or names other parties.", code="request-mismatch")
+    return body, body.offer, document
 
 
 def _check_room(conn: Connection, buyer: bytes) -> None:
@@ -203,7 +203,8 @@ def _check_room(conn: Connection, buyer: bytes) -> None:
         )
 
 
-def _columns(message: Message, request: OrderRequest, terms: Terms, document: OrderDocument) -> dict[str, Any]:
+def request_columns(message: Message, request: OrderRequest, terms: Terms, document: OrderDocument) -> dict[str, Any]:
+    """Return what a request says of its order, as columns."""
     return {
         "merchant": terms.merchant,
         "buyer": message.sender,

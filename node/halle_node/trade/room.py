@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from halle_node.db import Database
 from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Fetch, Index, KeyRing, Messages
+from halle_protocol.cid import CID
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,10 @@ class Rules:
 
 
 class ChainClock:
-    """The chain's time, as far as it was ahead of or behind our clock when last asked.
-
-    Units: `asked_at` in unix seconds of our clock.
-    """
+    """The chain's time, as far as it was ahead of or behind our clock when last asked."""
 
     def __init__(self) -> None:
         self.ahead_s = 0
-        self.asked_at = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,8 @@ class Room:
     whereabouts: Callable[[], Sequence[str]] = tuple
     announce: Callable[[Any], Awaitable[None]] | None = None
     fetch: Fetch | None = None
+    is_replaced: Callable[[], bool] = lambda: False
+    """Another machine runs this store with a later grant."""
     rules: Rules = Rules()
     chain_clock: ChainClock = field(default_factory=lambda: ChainClock())
 
@@ -59,11 +59,15 @@ class Room:
         """Our store's address, which is our buyer's account too."""
         return self.keys.store_address
 
+    async def erase_blocks(self, cids: Iterable[CID]) -> None:
+        """Remove blocks and every trace of deleted rows from the disk."""
+        await asyncio.to_thread(self.blocks.erase, cids)
+        await self.db.compact()
+
     async def ask_chain_time(self) -> int:
         """Return the chain's time and remember how it differs from ours."""
         time: int = await self.chain.client.time()
-        self.chain_clock.asked_at = self.clock()
-        self.chain_clock.ahead_s = time - self.chain_clock.asked_at
+        self.chain_clock.ahead_s = time - self.clock()
         return time
 
     def chain_time(self) -> int:

@@ -16,6 +16,7 @@ from halle_node.trade.carrying import Carrying
 from halle_node.trade.cart import Cart
 from halle_node.trade.detail import order_detail
 from halle_node.trade.digital import Digital
+from halle_node.trade.erasing import Erasure, erase
 from halle_node.trade.keeping import kept_by_orders
 from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
@@ -57,11 +58,13 @@ class TradeService:
         whereabouts: Callable[[], Sequence[str]] = tuple,
         announce: Callable[[Any], Awaitable[None]] | None = None,
         fetch: Fetch | None = None,
+        is_replaced: Callable[[], bool] = lambda: False,
         rules: Rules | None = None,
     ) -> None:
         """Join the rooms.
 
-        `whereabouts` gives our peer addresses, `announce` tells the network of a publish, `fetch` brings blocks.
+        `whereabouts` gives our peer addresses, `announce` tells the network of a publish, `fetch` brings blocks,
+        `is_replaced` says whether another machine runs this store with a later grant.
         """
         room = Room(
             config=config,
@@ -76,6 +79,7 @@ class TradeService:
             whereabouts=whereabouts,
             announce=announce,
             fetch=fetch,
+            is_replaced=is_replaced,
             rules=rules or Rules(),
         )
         self.services = Services(room)
@@ -86,7 +90,9 @@ class TradeService:
         self._operator = Operator(room)
         self._receiving = Receiving(room)
         self._watching = Watching(room)
-        self._background = Background(room, self._moves, self._operator, self._watching)
+        self._history = self._moves.history
+        self._background = Background(room, self._moves, self._operator, self._watching, self._history)
+        self._history.register()
         self._receiving.register()
         self._watching.subscribe()
 
@@ -287,6 +293,13 @@ class TradeService:
         """
         return certificates.card(self._room, read_id(name))
 
+    async def erase_customer(self, who: str, *, apply: bool) -> Erasure:
+        """Erase a customer, named by address or name; without `apply` only say what would go.
+
+        Raises: Refused customer-unknown, customer-ambiguous, customer-has-open-orders.
+        """
+        return await erase(self._room, who, apply=apply)
+
     async def file(self, order_key: str, file_id: str) -> tuple[str, str, bytes]:
         """Return name, MIME type and bytes of a file that came with an order."""
         return await extras.open_file(self._room, order_key, file_id)
@@ -315,6 +328,10 @@ class TradeService:
         Raises: Refused order-unknown.
         """
         return order_detail(self._room, order_key)
+
+    def chain_time(self) -> int:
+        """Return the chain's time as last known: deadlines are judged by it. Units: unix seconds."""
+        return self._room.chain_time()
 
     def todo(self) -> Todo:
         """Return what waits for the shopkeeper."""

@@ -95,7 +95,9 @@ def transactions(room: Room, conn: Connection, order: Order) -> tuple[Transactio
         except HalleError:
             continue
         tx_hash = "0x" + status.tx_hash.hex() if status.tx_hash else ""
-        found.append(TransactionView(row_id, purpose, status.state, tx_hash, status.error_text or ""))
+        found.append(
+            TransactionView(row_id, purpose, status.state, tx_hash, status.error_text or "", status.error_code or "")
+        )
     return tuple(found)
 
 

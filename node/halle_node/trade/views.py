@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from halle_node.messages.views import WaitingAt
 from halle_protocol.money import Money
@@ -342,6 +342,7 @@ class TransactionView:
     state: str
     tx_hash: str
     error: str = ""
+    error_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -441,6 +442,8 @@ class OrderDetail:
     """How many messages of ours the other side's node has not taken yet: more than 0 while it is away."""
     waiting_at: tuple[WaitingAt, ...] = ()
     """The mailboxes that keep them meanwhile, first used first."""
+    books: Mapping[str, Any] = field(default_factory=dict)
+    """What is kept for the books once the customer was erased."""
 
     @property
     def order_key(self) -> str:

@@ -17,6 +17,7 @@ from halle_node.trade.book import KEY_CHARS
 from halle_node.trade.certificate_facts import certificate_state
 from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh
+from halle_node.trade.restored import WAITS_FOR_HISTORY, is_catching_up
 from halle_node.trade.room import Room
 from halle_protocol.errors import HalleError
 from halle_protocol.warranty import TRANSITIONS
@@ -92,6 +93,7 @@ class Watching:
             buyer=buyer,
             funded_tx=event.tx_hash,
             problem="order-message-missing",
+            restored=WAITS_FOR_HISTORY if is_catching_up(conn) else "",
             created_at=now,
             updated_at=now,
         )

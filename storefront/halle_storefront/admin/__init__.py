@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import home, imports, network, orders, products, roles, settings
+from . import backup, home, imports, network, orders, products, roles, settings
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -30,6 +30,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(base + "/orders/{key}", orders.order),
         web.post(base + "/orders/{key}/act/{action}", orders.act),
         web.get(base + "/orders/{key}/file/{file}", orders.file),
+        web.post(base + "/orders/{key}/erase-customer", orders.erase_customer),
         web.get(f"{base}/roles", roles.overview),
         web.post(base + "/roles/{role}", roles.offer),
         web.post(base + "/roles/parcels/{shipment}", roles.attest),
@@ -41,6 +42,9 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post(base + "/products/{handle}/digital/{id}/remove", products.remove_digital),
         web.get(f"{base}/network", network.overview),
         web.get(f"{base}/network/kept", network.kept),
+        web.get(f"{base}/network/waiting", network.waiting),
+        web.post(f"{base}/network/waiting/retry", network.retry_waiting),
+        web.post(f"{base}/network/waiting/quarantine", network.retry_quarantined),
         web.post(f"{base}/network/clean-up", network.clean_up),
         web.post(f"{base}/network/connect", network.connect),
         web.post(f"{base}/network/sync", network.sync),
@@ -53,4 +57,5 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post(f"{base}/settings/policies", settings.save_policies),
         web.post(f"{base}/settings/parties", settings.save_parties),
         web.post(f"{base}/settings/rules", settings.save_rules),
+        web.post(f"{base}/settings/backup", backup.start),
     ]

@@ -12,6 +12,7 @@ from halle_node.trade.views import OrderSummary, Todo
 from ..i18n import N_, language_of, translations
 from ..local_pages import admin_page
 from ..node_access import ServedNode, node_of
+from . import backup
 
 RECENT = 5
 LOOKED_AT = 50
@@ -43,6 +44,8 @@ async def today(request: web.Request) -> web.Response:
         first_name=profile.name,
         steps=steps,
         steps_left=sum(not step.done for step in steps),
+        backup_due=backup.is_due(node),
+        last_backup=node.backup.last(),
         has_products=node.catalog.current_head() is not None,
         figures=figures(request, node, orders, todo),
         recent=orders[:RECENT],

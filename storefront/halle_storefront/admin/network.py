@@ -46,6 +46,7 @@ async def overview(request: web.Request) -> web.Response:
         undo=undo_of(request),
         syncs=[(node.index.store(store), progress) for store, progress in node.index.progress().items()],
         chain_facts=facts,
+        chain=node.chain.health(),
         chain_problem=problem,
         kubo=node.kubo.status(),
         kubo_problems=kubo_problems(node.kubo.status(), lang),
@@ -97,12 +98,14 @@ async def chain_facts(node: ServedNode, lang: str) -> tuple[list[tuple[str, Any]
         found = await node.chain.summary()
     except HalleError as error:
         return [], describe(error, lang).title
+    health = found.health
+    stopped = describe(HalleError(health.error_text, code=health.error_code, hint=health.hint), lang)
     return [
         (say(N_("Chain number")), found.chain_id),
         (say(N_("Newest block")), found.block),
         (say(N_("Its time")), show_time(found.time, lang)),
         (say(N_("Escrow contract")), found.escrow),
-    ], ""
+    ], f"{stopped.title} {stopped.hint}".strip() if health.error_code else ""
 
 
 async def kept(request: web.Request) -> web.Response:
@@ -116,6 +119,31 @@ async def kept(request: web.Request) -> web.Response:
         disk=node.blocks.stats(),
         sweep=await node.clean_up(apply=False),
     )
+
+
+async def waiting(request: web.Request) -> web.Response:
+    """What has not reached the other side or the chain yet, with the reason, and what was set aside of what came."""
+    node = node_of(request)
+    return admin_page(
+        request,
+        "admin/waiting.html",
+        messages=node.messages.waiting(),
+        quarantine=node.messages.quarantine(),
+        transactions=node.chain.outbox.waiting(),
+    )
+
+
+async def retry_waiting(request: web.Request) -> web.Response:
+    node = node_of(request)
+    node.messages.hasten()
+    node.chain.outbox.nudge()
+    return see_other(here(request, "/admin/network/waiting?done=retrying"))
+
+
+async def retry_quarantined(request: web.Request) -> web.Response:
+    form = await read_form(request)
+    await node_of(request).messages.retry_quarantined(form.text("sender"), form.text("message_id"))
+    return see_other(here(request, "/admin/network/waiting?done=taken-in"))
 
 
 async def clean_up(request: web.Request) -> web.Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from halle_protocol.errors import Refused
+
 from ..forms import read_form, see_other
 from ..i18n import N_
 from ..local_pages import admin_page, here
@@ -53,6 +55,20 @@ async def act(request: web.Request) -> web.Response:
     form = await read_form(request)
     await trade.act(key, action, **read_move(action, form, decimals_of(trade.order(key))))
     return see_other(here(request, f"/admin/orders/{key}?done=done"))
+
+
+async def erase_customer(request: web.Request) -> web.Response:
+    """Forget who bought this, in all their orders; refused unless the box was ticked."""
+    trade = node_of(request).trade
+    key, form = request.match_info["key"], await read_form(request)
+    if not form.ticked("sure"):
+        raise Refused(
+            N_("Nothing was erased: the box was not ticked."),
+            code="not-confirmed-by-you",
+            hint=N_("Go back and tick it if you are sure."),
+        )
+    await trade.erase_customer(trade.order(key).summary.buyer, apply=True)
+    return see_other(here(request, f"/admin/orders/{key}?done=erased"))
 
 
 async def file(request: web.Request) -> web.Response:

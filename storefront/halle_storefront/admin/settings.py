@@ -18,6 +18,7 @@ from ..i18n import LANGUAGES, N_, language_of
 from ..local_pages import admin_page, here
 from ..node_access import node_of
 from ..words import POLICIES
+from . import backup
 
 WEEK = (
     N_("Monday"),
@@ -63,6 +64,7 @@ def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
         carriers=node_of(request).trade.services.offers("carrier"),
         rules=node_of(request).trade.accept_rules(),
         week=WEEK,
+        **backup.card(node_of(request)),
         policy_kinds=[(kind, POLICIES[kind]) for kind in POLICY_KINDS],
     )
 

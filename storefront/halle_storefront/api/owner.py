@@ -54,6 +54,7 @@ async def show_node(node: ServedNode, _: web.Request) -> Any:
         "addrs": node.network.addrs,
         "head": node.catalog.current_head(),
         "chain": await node.chain.summary(),
+        "chain_time": node.trade.chain_time(),
     }
 
 
@@ -71,6 +72,14 @@ async def pins(node: ServedNode, _: web.Request) -> Any:
 
 async def clean_up(node: ServedNode, request: web.Request) -> Any:
     return await node.clean_up(apply=(await forms.body_of(request)).get("apply") is True)
+
+
+async def start_backup(node: ServedNode, request: web.Request) -> Any:
+    return node.backup.start(Path(forms.text(await forms.body_of(request), "file")))
+
+
+async def show_backup(node: ServedNode, _: web.Request) -> Any:
+    return node.backup.state()
 
 
 async def network(node: ServedNode, _: web.Request) -> Any:
@@ -133,6 +142,28 @@ async def remove_mailbox(node: ServedNode, request: web.Request) -> Any:
         raise Refused(f"{addr} is none of our mailboxes.", code="mailbox-unknown", hint="See: halle mailbox status")
     await node.catalog.save_mailboxes(left)
     return await _mailboxes_changed(node, request)
+
+
+async def waiting(node: ServedNode, _: web.Request) -> Any:
+    """What has not reached the other side or the chain yet, and what was set aside of what came."""
+    return {
+        "messages": node.messages.waiting(),
+        "quarantine": node.messages.quarantine(),
+        "received": node.messages.inbound_counts(),
+        "transactions": node.chain.outbox.waiting(),
+    }
+
+
+async def retry_waiting(node: ServedNode, request: web.Request) -> Any:
+    node.messages.hasten()
+    node.chain.outbox.nudge()
+    return await waiting(node, request)
+
+
+async def retry_quarantined(node: ServedNode, request: web.Request) -> Any:
+    form = await forms.body_of(request)
+    await node.messages.retry_quarantined(forms.text(form, "sender"), forms.text(form, "message_id"))
+    return await waiting(node, request)
 
 
 async def _mailboxes_changed(node: ServedNode, request: web.Request) -> Any:
@@ -293,6 +324,12 @@ async def balances(node: ServedNode, _: web.Request) -> Any:
     return {"balances": node.trade.balance_sheet(), "escrow": escrow.tokens}
 
 
+async def erase_customer(node: ServedNode, request: web.Request) -> Any:
+    form = await forms.body_of(request)
+    erased = await node.trade.erase_customer(forms.text(form, "who"), apply=form.get("apply") is True)
+    return {"erasure": erased, "last_backup": node.backup.last()}
+
+
 # --- the wallet and the embedded chain
 
 
@@ -312,6 +349,8 @@ async def advance_clock(node: ServedNode, request: web.Request) -> Any:
 ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/node", show_node),
     ("GET", "/doctor", doctor),
+    ("GET", "/backup", show_backup),
+    ("POST", "/backup", start_backup),
     ("GET", "/blocks/verify", verify_blocks),
     ("GET", "/pins", pins),
     ("POST", "/blocks/clean-up", clean_up),
@@ -325,6 +364,9 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/mailboxes", add_mailbox),
     ("POST", "/mailboxes/remove", remove_mailbox),
     ("POST", "/mailboxes/collect", collect_mail),
+    ("GET", "/waiting", waiting),
+    ("POST", "/waiting/retry", retry_waiting),
+    ("POST", "/waiting/quarantine", retry_quarantined),
     ("GET", "/products", list_products),
     ("POST", "/products", add_product),
     ("GET", "/products/{handle}", show_product),
@@ -347,6 +389,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/orders", list_orders),
     ("GET", "/orders/{key}", show_order),
     ("POST", "/orders/{key}/{action}", act),
+    ("POST", "/customers/erase", erase_customer),
     ("GET", "/todo", todo),
     ("GET", "/balances", balances),
     ("GET", "/wallet", wallet),

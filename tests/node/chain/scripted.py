@@ -48,6 +48,8 @@ class ScriptedChain:
         self.overrides: dict[str, Callable[[list[Any]], Any]] = {}
         self.before_logs: Callable[[], None] | None = None
         self.requests: list[str] = []
+        self.lag = 0
+        self.max_range: int | None = None
         self.garbage: bytes | None = None
         self.silent = False
         self._runner: web.AppRunner | None = None
@@ -95,9 +97,20 @@ class ScriptedChain:
         if self.garbage is not None:
             return web.Response(body=self.garbage)
         answer = {"jsonrpc": "2.0", "id": asked["id"]}
+        if asked["method"] == "eth_getLogs" and self._is_too_wide(asked["params"][0]):
+            answer["error"] = {"code": -32005, "message": "query returned more than 10000 results"}
+            return web.Response(text=json.dumps(answer), content_type="application/json")
         override = self.overrides.get(asked["method"])
         answer["result"] = (override or getattr(self, "_" + asked["method"]))(asked["params"])
         return web.Response(text=json.dumps(answer), content_type="application/json")
+
+    @property
+    def _top(self) -> int:
+        return max(0, len(self.blocks) - 1 - self.lag)
+
+    def _is_too_wide(self, wanted: dict[str, str]) -> bool:
+        size = int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) + 1
+        return self.max_range is not None and size > self.max_range
 
     def _eth_chainId(self, _: list[Any]) -> str:
         return hex(self.chain_id)
@@ -106,14 +119,14 @@ class ScriptedChain:
         return "scripted/1"
 
     def _eth_blockNumber(self, _: list[Any]) -> str:
-        return hex(len(self.blocks) - 1)
+        return hex(self._top)
 
     def _eth_getCode(self, _: list[Any]) -> str:
         return "0x00"
 
     def _eth_getBlockByNumber(self, params: list[Any]) -> dict[str, Any] | None:
-        number = len(self.blocks) - 1 if params[0] == "latest" else int(params[0], 16)
-        return self.block_json(self.blocks[number]) if number < len(self.blocks) else None
+        number = self._top if params[0] == "latest" else int(params[0], 16)
+        return self.block_json(self.blocks[number]) if number <= self._top else None
 
     def _eth_getLogs(self, params: list[Any]) -> list[dict[str, Any]]:
         if self.before_logs is not None:

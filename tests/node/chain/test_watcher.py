@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import random
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import eth  # noqa: F401 it raises the recursion limit, which Hypothesis wants to stay as it is
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Connection, select, text
 
 from halle_node.chain import ChainClient, ChainEvent, Depths, EmbeddedChain, Finality, Watcher
 from halle_node.db import Database, open_database
-from halle_node.db.schema.chain import chain_event
+from halle_node.db.schema.chain import chain_block, chain_cursor, chain_event, chain_identity
 from halle_protocol.errors import ConfigError, Refused, Unavailable
+from node.chain.following import catch_up, stored
 from node.chain.scripted import ScriptedBlock, ScriptedChain
 
 DEPTHS = Depths(safe=2, final=8)
@@ -63,20 +69,6 @@ def watcher(db: Database, told_client: ChainClient) -> Watcher:
 @pytest.fixture
 def told(db: Database, watcher: Watcher) -> Told:
     return Told(db, watcher)
-
-
-def stored(db: Database) -> list[bytes]:
-    wanted = select(chain_event.c.subject).order_by(chain_event.c.block_number, chain_event.c.log_index)
-    return list(db.read(lambda c: c.execute(wanted).scalars().all()))
-
-
-async def catch_up(watcher: Watcher) -> None:
-    """Step until the watcher stands at the head; forks make it read again."""
-    for _ in range(200):
-        with contextlib.suppress(Unavailable):
-            if not await watcher.step():
-                return
-    raise AssertionError("the watcher never caught up")
 
 
 async def test_events_are_told_with_their_arguments(scripted: ScriptedChain, watcher: Watcher, told: Told) -> None:
@@ -218,31 +210,96 @@ async def test_rescan_finds_what_was_missed_and_tells_nothing_twice(
     assert {each for each, _ in told.finalities[before:]} == {subject(1)}
 
 
-@pytest.mark.parametrize("seed", range(6))
-async def test_random_forks_never_diverge(
-    scripted: ScriptedChain, watcher: Watcher, told: Told, db: Database, seed: int
-) -> None:
-    chance = random.Random(seed)
-    fresh = iter(range(1, 100_000))
+# What a chain, an endpoint and a node can do; the numbers say how much.
+MOVES = st.one_of(
+    st.tuples(st.just("grow"), st.lists(st.integers(0, 2), min_size=1, max_size=40)),
+    st.tuples(st.just("fork"), st.integers(1, 64), st.lists(st.integers(0, 2), max_size=5)),
+    st.tuples(st.just("fork while reading"), st.integers(1, 3), st.lists(st.integers(0, 2), max_size=2)),
+    st.tuples(st.just("lag"), st.integers(0, 9)),
+    st.tuples(st.just("limit"), st.one_of(st.none(), st.integers(1, 30))),
+    st.tuples(st.just("restart"), st.integers(1, 50)),
+)
 
-    def block() -> tuple[bytes, ...]:
-        return tuple(subject(next(fresh)) for _ in range(chance.randint(0, 2)))
 
-    for branch in range(1, 25):
-        scripted.grow(*[block() for _ in range(chance.randint(1, 12))], branch=branch)
-        if chance.random() < 0.7:
-            depth = chance.randint(1, min(64, len(scripted.blocks) - 1))
-            scripted.fork(depth, *[block() for _ in range(depth + chance.randint(0, 3))], branch=branch + 1_000)
-        if chance.random() < 0.3:
-            shallow = chance.randint(1, 3)
-            scripted.before_logs = lambda d=shallow, b=branch: scripted.fork(
-                d, *[block() for _ in range(d + 1)], branch=b + 2_000
-            )
-        if chance.random() < 0.8:
-            await catch_up(watcher)
-    await catch_up(watcher)
-    assert stored(db) == scripted.subjects
-    assert told.table() == set(scripted.subjects)
+class World:
+    """A chain, and the node that follows it through restarts."""
+
+    def __init__(self, db: Database, chain: ScriptedChain) -> None:
+        self.db, self.chain = db, chain
+        self.table: set[bytes] = set()
+        self.fresh = itertools.count(1)
+        self.client = ChainClient(chain.url)
+        self.restart(20)
+
+    def restart(self, range_blocks: int) -> None:
+        self.watcher = Watcher(self.db, self.client, depths=DEPTHS, start_block=0, range_blocks=range_blocks)
+        self.watcher.subscribe(lambda _, events: self.table.update(each.subject for each in events))
+        self.watcher.on_reorg(lambda _, events: self.table.difference_update(each.subject for each in events))
+
+    def blocks(self, counts: Sequence[int]) -> list[tuple[bytes, ...]]:
+        return [tuple(subject(next(self.fresh)) for _ in range(count)) for count in counts]
+
+    def fork(self, depth: int, more: Sequence[int]) -> None:
+        deep = min(depth, len(self.chain.blocks) - 1)
+        self.chain.fork(deep, *self.blocks([1] * deep + list(more)), branch=next(self.fresh))
+
+    def move(self, name: str, *how: Any) -> None:
+        if name == "grow":
+            self.chain.grow(*self.blocks(how[0]), branch=next(self.fresh))
+        elif name == "fork":
+            self.fork(*how)
+        elif name == "fork while reading":
+            self.chain.before_logs = lambda: self.fork(*how)
+        elif name == "lag":
+            self.chain.lag = how[0]
+        elif name == "limit":
+            self.chain.max_range = how[0]
+        else:
+            self.restart(how[0])
+
+    async def look(self, steps: int) -> None:
+        for _ in range(steps):
+            with contextlib.suppress(Unavailable):
+                await self.watcher.step()
+
+    def rows(self) -> list[Any]:
+        """Return the stored events, in order, with their finality."""
+        wanted = select(chain_event).order_by(chain_event.c.block_number, chain_event.c.log_index)
+        return [tuple(row)[1:] for row in self.db.read(lambda c: c.execute(wanted).all())]
+
+    def forget(self) -> None:
+        """Make the database that of a new node."""
+        for table in (chain_event, chain_block, chain_cursor, chain_identity):
+            self.db.write_blocking(lambda c, table=table: c.execute(table.delete()))
+
+
+async def play(db: Database, moves: Sequence[tuple[tuple[Any, ...], int]]) -> None:
+    chain = ScriptedChain()
+    await chain.start()
+    world = World(db, chain)
+    world.forget()
+    for (name, *how), steps in moves:
+        world.move(name, *how)
+        await world.look(steps)
+    chain.lag, chain.max_range, chain.before_logs = 0, None, None
+    await catch_up(world.watcher)
+    followed = world.rows()
+    assert stored(db) == chain.subjects
+    assert world.table == set(chain.subjects)
+    world.forget()
+    world.restart(2_000)
+    await catch_up(world.watcher)
+    assert world.rows() == followed
+    await world.client.close()
+    await chain.stop()
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.lists(st.tuples(MOVES, st.integers(0, 3)), max_size=15))
+def test_rows_are_always_those_of_a_fresh_reading(db: Database, moves: list[tuple[tuple[Any, ...], int]]) -> None:
+    asyncio.run(play(db, moves))
 
 
 async def test_a_fresh_chain_of_the_same_id_is_the_wrong_chain(tmp_path: Path) -> None:

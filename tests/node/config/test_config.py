@@ -58,6 +58,17 @@ def test_password_file_gives_its_first_line(tmp_path: Path) -> None:
         load(tmp_path, {"password_file": tmp_path / "none"}, {}).read_password()
 
 
+def test_chain_endpoints_are_one_or_several(tmp_path: Path) -> None:
+    one, other = "https://one.example.org", "https://other.example.org"
+    assert load(tmp_path, {}, {}).rpc_url == ()
+    (tmp_path / "halle.toml").write_text(f'rpc_url = "{one}"\n')
+    assert load(tmp_path, {}, {}).rpc_url == (one,)
+    (tmp_path / "halle.toml").write_text(f'rpc_url = ["{one}", "{other}"]\n')
+    assert load(tmp_path, {}, {}).rpc_url == (one, other)
+    assert load(tmp_path, {}, {"HALLE_RPC_URL": f"{other}, {one}"}).rpc_url == (other, one)
+    assert load(tmp_path, {"rpc_url": (other,)}, {}).rpc_url == (other,)
+
+
 def test_every_setting_says_what_it_is() -> None:
     rows = describe()
     assert [row.name for row in rows] == list(Config.model_fields)

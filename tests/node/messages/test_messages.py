@@ -210,6 +210,50 @@ async def test_poison_is_processed_once_the_defect_is_gone(stores):
     assert b.service.inbound_counts().quarantined == 0
 
 
+async def test_owner_tries_a_message_again_that_was_set_aside(stores):
+    """Its sender was refused for good and sends it no more."""
+    a, b = stores
+    refusing = True
+
+    def handler(conn, message):
+        if refusing:
+            raise Refused("Not for sale.", code="not-for-sale")
+        b.seen.append(message.body["text"])
+
+    b.service.register("chat", handler)
+    await a.send(b, a.write(b, "please"))
+    await a.service.deliver_due()
+    assert a.service.outgoing()[0].state == "refused"
+    assert a.service.waiting() == a.service.outgoing()
+    [aside] = b.service.quarantine()
+    with pytest.raises(Refused) as still:
+        await b.service.retry_quarantined(aside.sender, aside.message_id)
+    assert still.value.code == "not-for-sale"
+    refusing = False
+    await b.service.retry_quarantined(aside.sender, aside.message_id)
+    assert b.seen == ["please"]
+    assert b.service.quarantine() == []
+    with pytest.raises(Refused) as gone:
+        await b.service.retry_quarantined(aside.sender, aside.message_id)
+    assert gone.value.code == "message-unknown"
+    assert b.seen == ["please"]
+
+
+async def test_waiting_message_says_why_and_when_it_is_tried_next(stores, wire):
+    a, b = stores
+    wire.down = True
+    await a.send(b, a.write(b, "later"))
+    assert [(each.attempts, each.next_at) for each in a.service.waiting()] == [(0, 0)]
+    await a.service.deliver_due()
+    [row] = a.service.waiting()
+    assert (row.error_code, row.attempts) == ("peer-unreachable", 1)
+    assert row.next_at > 0
+    wire.down = False
+    a.service.hasten()
+    await a.service.deliver_due()
+    assert a.service.waiting() == []
+
+
 @pytest.mark.parametrize("damage", ["garbage", "other-store", "wrong-signer", "flipped", "oversized"])
 async def test_bad_envelope_is_refused_and_visible(stores, damage):
     a, b = stores

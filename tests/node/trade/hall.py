@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from halle_node.backup import BackupService
+from halle_node.backup.restoring import restore_home
 from halle_node.blocks import BlockStore
 from halle_node.catalog.product import ProductForm, VariantForm, WarrantyForm
 from halle_node.catalog.profile import (
@@ -51,7 +54,8 @@ class Hall:
 
     async def home(self, name: str, **rules: Any) -> Home:
         """Make a home and connect it."""
-        home = Home(self, name, Keys.create(self.folder / name, scrypt_n=2)[0], Rules(**rules))
+        keys, phrase = Keys.create(self.folder / name, scrypt_n=2)
+        home = Home(self, name, keys, Rules(**rules), phrase)
         await home.open()
         self.homes[home.keys.grant.peer_id] = home
         return home
@@ -74,8 +78,8 @@ class Hall:
 class Home:
     """One node without sockets."""
 
-    def __init__(self, hall: Hall, name: str, keys: Keys, rules: Rules) -> None:
-        self.hall, self.name, self.keys, self.rules = hall, name, keys, rules
+    def __init__(self, hall: Hall, name: str, keys: Keys, rules: Rules, phrase: str) -> None:
+        self.hall, self.name, self.keys, self.rules, self.phrase = hall, name, keys, rules, phrase
         self.config = Config(home=hall.folder / name, name=name, country="FR", currency="EUR")
         self.clock: Callable[[], int] = lambda: int(time.time())
 
@@ -83,7 +87,7 @@ class Home:
         home, clock = self.config.home, self.clock
         self.db = open_database(home / "halle.db")
         self.blocks = BlockStore(home / "blocks")
-        self.chain = Chain(self.db, self._key, clock, rpc_url=self.hall.rpc_url, embedded_folder=home / "chain")
+        self.chain = Chain(self.db, self._key, clock, rpc_urls=[self.hall.rpc_url], embedded_folder=home / "chain")
         await self.chain.start()
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, clock)
         judge = ReviewJudge(self.db, self.chain)
@@ -116,6 +120,28 @@ class Home:
         await self.close()
         self.keys = Keys.open(self.config.home)
         await self.open()
+
+    async def back_up(self) -> Path:
+        """Make a back-up; return its file."""
+        service, file = BackupService(self.config.home, self.db, self.blocks, self.keys, self.clock), self.file
+        service.start(file)
+        while service.state().state in ("packing", "checking"):
+            await asyncio.sleep(0.01)
+        assert service.state().state == "done"
+        return file
+
+    @property
+    def file(self) -> Path:
+        return self.hall.folder / f"{self.name}.halle"
+
+    async def come_back(self) -> None:
+        """Lose the folder, restore it from the back-up and open it."""
+        await self.close()
+        shutil.rmtree(self.config.home)
+        restore_home(Config(home=self.config.home, scrypt_n=2), self.phrase, file=self.file)
+        self.keys = Keys.open(self.config.home)
+        await self.open()
+        self.chain.outbox.restored_at = int(time.time())
 
     def _key(self, address: bytes) -> bytes:
         is_operator = address == self.keys.operator_address

@@ -47,6 +47,11 @@ trade_order = Table(
     Column("currency", Text, nullable=False, default=""),
     Column("problem", Text, nullable=False, default=""),
     Column("problem_facts", Text, nullable=False, default="[]"),
+    # After a restore: "chain" until the chain was read to its end, "history" until the other side has answered.
+    # "erased" once the customer was erased; then `accounting` is what the books need, as JSON.
+    Column("accounting", Text, nullable=False, default="", server_default=""),
+    Column("restored", Text, nullable=False, default="", server_default=""),
+    Column("history_asked_at", Integer, nullable=False, default=0, server_default="0"),
     Column("created_at", Integer, nullable=False),
     Column("updated_at", Integer, nullable=False),
     Column("folded_status", Text, nullable=False, default=""),
