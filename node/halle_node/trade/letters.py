@@ -68,7 +68,7 @@ def send(room: Room, conn: Connection, order: Order, message_type: str, body: Mo
 
 
 def _after_all_known(conn: Connection, order: Order, now: int) -> int:
-    """Date a message after every other of its order, even within one second; a false clock over there moves us little."""
+    """Date a message after every other of its order, even within one second; a false clock there moves us little."""
     newest = min(book.newest_issued(conn, order.key), now + MOST_AHEAD_S)
     return max(now, newest + 1)
 
