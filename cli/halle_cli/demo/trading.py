@@ -103,7 +103,7 @@ def ask_quote(
         "address": address,
         "country": address["country"] if address else "",
         "rate_id": cart["rates"][0]["rate_id"] if cart["rates"] else "",
-        "token_symbol": cart["tokens"][0]["symbol"],
+        "token_symbol": cart["tokens"][0]["symbol"] if cart["tokens"] else "",
     }
     return str(buyer.api.post("/checkout", form)["order_key"])
 

@@ -64,17 +64,15 @@ class ChainClient(Reader):
     def _identity(self) -> tuple[int, bytes]:
         known = self.endpoints.identity.known
         if known is None:
-            raise Unavailable(
-                "The chain has not answered yet.",
-                code="rpc-down",
-                hint="The node keeps trying; check rpc_url.",
-            )
+            raise _silent()
         return known
 
     @property
     def contracts(self) -> Contracts:
-        """Raises: ConfigError contracts-missing when Halle's contracts are not on this chain."""
+        """Raises: ConfigError contracts-missing when Halle's contracts are not on this chain; Unavailable rpc-down."""
         if self._contracts is None:
+            if not self._is_connected:
+                raise _silent()  # it fell silent while it introduced itself: nothing is known of them
             raise ConfigError(
                 f"Halle's contracts are not on chain {self.chain_id}.",
                 code="contracts-missing",
@@ -87,7 +85,7 @@ class ChainClient(Reader):
         return EMBEDDED_DEPTHS if self.is_embedded else DEFAULT_DEPTHS
 
     async def connect(self) -> None:
-        """Learn which chain this is and where the contracts are. Calling again re-checks.
+        """Learn which chain this is and where the contracts are, all or nothing. Calling again re-checks.
 
         Raises: ConfigError wrong-chain; Unavailable.
         """
@@ -248,3 +246,7 @@ def _message(sender: bytes, to: bytes, data: bytes, value: int) -> dict[str, str
     if to:
         message["to"] = to_hex(to)
     return message
+
+
+def _silent() -> Unavailable:
+    return Unavailable("The chain has not answered yet.", code="rpc-down", hint="The node keeps trying; check rpc_url.")

@@ -268,7 +268,8 @@ class _Demoted(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = logging.INFO if record.levelno >= logging.ERROR else logging.DEBUG
         if log.isEnabledFor(level):
-            log.log(level, "libp2p: %s", record.getMessage())
+            said = record.getMessage().partition("\n")[0]  # some of its messages hold a whole traceback
+            log.log(level, "libp2p: %s", said)
 
 
 def demote_library_logs() -> None:

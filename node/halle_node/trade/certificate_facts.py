@@ -10,7 +10,7 @@ from halle_node.chain.watcher_rows import event_of, events_about
 from halle_node.db.schema.chain import chain_event, chain_tx
 from halle_node.db.schema.trade import trade_certificate
 from halle_node.trade.book import Order
-from halle_node.trade.chainwork import MOVING_STATES
+from halle_node.trade.chainwork import unseen
 from halle_node.trade.folding import fact_of
 from halle_protocol.order import OrderState
 from halle_protocol.warranty import CertificateState, Party, fold_certificate
@@ -52,9 +52,9 @@ def party_of(certificate: CertificateState, me: bytes) -> Party:
 
 
 def is_moving(conn: Connection, certificate_id: int) -> bool:
-    """Say whether a transaction of ours about a certificate is not in a block yet."""
+    """Say whether what a transaction of ours does to a certificate is still to be seen."""
     ref = certificate_id.to_bytes(WORD_BYTES, "big")
-    query = select(chain_tx.c.id).where(chain_tx.c.ref == ref, chain_tx.c.state.in_(MOVING_STATES))
+    query = select(chain_tx.c.id).where(chain_tx.c.ref == ref, unseen(conn))
     return conn.execute(query).first() is not None
 
 

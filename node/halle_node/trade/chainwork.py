@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 import halle_contracts
-from halle_node.chain.watcher_rows import events_about
+from halle_node.chain.watcher_rows import events_about, next_block
 from halle_node.db.schema.chain import chain_tx
 from halle_node.trade import book
 from halle_node.trade.book import Order
@@ -17,6 +17,7 @@ from halle_protocol.errors import Refused
 LIVE_STATES = ("queued", "signed", "sent", "mined", "final")
 MOST_FAILURES = 3
 MOVING_STATES = ("queued", "signed", "sent")
+MINED_STATES = ("mined", "final")
 
 
 def call(
@@ -41,8 +42,27 @@ def is_live(conn: Connection, order: Order, purposes: Iterable[str]) -> bool:
 
 
 def in_flight(conn: Connection, order: Order, purposes: Iterable[str]) -> bool:
-    """Say whether a transaction of ours for one of these purposes is not in a block yet."""
-    return _any_in(conn, order, purposes, MOVING_STATES)
+    """Say whether what a transaction of ours for one of these purposes does is still to be seen."""
+    mine = _ours(conn, order, purposes)
+    return conn.execute(select(chain_tx.c.id).where(chain_tx.c.id.in_(mine), unseen(conn)).limit(1)).first() is not None
+
+
+def unseen(conn: Connection) -> ColumnElement[bool]:
+    """Match transactions that are not in a block yet, or in one whose events have not been read.
+
+    Between the two our own state is behind: a move made on it would be made twice.
+    """
+    moving = chain_tx.c.state.in_(MOVING_STATES)
+    unread = chain_tx.c.state.in_(MINED_STATES) & (chain_tx.c.block_number >= (next_block(conn) or 0))
+    return moving | (unread & chain_tx.c.error_code.is_(None))
+
+
+def is_moving(conn: Connection, signer: bytes, purposes: Iterable[str]) -> bool:
+    """Say whether a transaction of this account for one of these purposes, of any order, is not in a block yet."""
+    moving = select(chain_tx.c.id).where(
+        chain_tx.c.signer == signer, chain_tx.c.purpose.in_(tuple(purposes)), chain_tx.c.state.in_(MOVING_STATES)
+    )
+    return conn.execute(moving.limit(1)).first() is not None
 
 
 def gave_up(conn: Connection, order: Order, purpose: str) -> bool:
@@ -105,9 +125,13 @@ def _any_in(conn: Connection, order: Order, purposes: Iterable[str], states: tup
 
 
 def _rows_in(conn: Connection, order: Order, purposes: Iterable[str], states: tuple[str, ...]) -> list[int]:
-    wanted = set(purposes)
-    mine = [row_id for row_id, purpose, _ in book.transactions(conn, order.key) if purpose in wanted]
+    mine = _ours(conn, order, purposes)
     if not mine:
         return []
     query = select(chain_tx.c.id).where(chain_tx.c.id.in_(mine), chain_tx.c.state.in_(states))
     return [int(row_id) for row_id in conn.execute(query).scalars()]
+
+
+def _ours(conn: Connection, order: Order, purposes: Iterable[str]) -> list[int]:
+    wanted = set(purposes)
+    return [row_id for row_id, purpose, _ in book.transactions(conn, order.key) if purpose in wanted]

@@ -6,6 +6,7 @@ signs nothing but the terms it has itself computed.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -41,6 +42,8 @@ class Funding:
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        # A permit carries the account's permit number: no other payment may begin between reading and storing it.
+        self._one_by_one = asyncio.Lock()
 
     async def approve(self, order_key: str) -> None:
         """Fund with the merchant's signature when it is here and counts on chain, else as an offer."""
@@ -52,6 +55,10 @@ class Funding:
         await self._fund(self._room.db.read(lambda conn: book.find(conn, order_key)), b"")
 
     async def _fund(self, order: Order, signature: bytes) -> None:
+        async with self._one_by_one:
+            await self._fund_alone(order, signature)
+
+    async def _fund_alone(self, order: Order, signature: bytes) -> None:
         room, terms = self._room, order.known_terms()
         now = await room.ask_chain_time()
         self._check_problem(order)
@@ -122,9 +129,13 @@ class Funding:
     async def _permit(self, terms: Terms, now: int) -> Permit | None:
         """Return a permit signed by our key; None for a token that knows no permits.
 
+        None too while another payment of ours is on its way: both permits would bear one number, and only one counts.
+        Approvals are bound to nothing but their turn, and our transactions are mined in theirs.
         Raises: Refused keys-locked.
         """
         room, client = self._room, self._room.chain.client
+        if room.db.read(lambda conn: chainwork.is_moving(conn, room.me, ("fund",))):
+            return None
         private = room.keys.store_private
         escrow = room.chain.contracts.escrow
         try:

@@ -154,8 +154,9 @@ class Receiving:
     def _check_proposal(self, conn: Connection, order: Order, message: Message, body: SettlementPropose) -> None:
         """Refuse a proposal whose signature would not count on chain."""
         escrow, chain_id = self._room.chain.contracts.escrow, self._room.chain.client.chain_id
-        state = state_of(conn, order)
-        if body.buyer_share > state.total:
+        # Not what is held as far as we see: the proposal may be here before the payment is.
+        most = order.terms.amount if order.terms is not None else state_of(conn, order).total
+        if body.buyer_share > most:
             raise Refused("More than the order holds cannot be shared.", code="settlement-amount")
         digest = settlement_digest(order.order_id, int(body.buyer_share), int(body.paid_out), chain_id, escrow)
         signer = recover(digest, body.sig)

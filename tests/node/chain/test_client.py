@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from halle_node.chain import ChainClient, deploy_contracts, dev_advance, dev_faucet
 from halle_node.chain.embedded import CHAIN_ID
@@ -111,6 +112,23 @@ async def test_client_without_contracts_says_so(scripted: ScriptedChain) -> None
         _ = bare.contracts
     await bare.close()
     assert (early.value.code, caught.value.code) == ("rpc-down", "contracts-missing")
+
+
+async def test_chain_that_falls_silent_while_it_introduces_itself_has_not_answered(scripted: ScriptedChain) -> None:
+    def silent(_: list[Any]) -> Any:
+        raise web.HTTPServiceUnavailable
+
+    scripted.overrides["eth_getCode"] = silent
+    half = ChainClient(scripted.url)
+    with pytest.raises(Unavailable):
+        await half.connect()
+    assert not half.is_connected
+    with pytest.raises(Unavailable):
+        _ = half.contracts
+    del scripted.overrides["eth_getCode"]
+    await half.connect()
+    assert half.is_connected
+    await half.close()
 
 
 async def test_dev_helpers_refuse_a_real_chain(told: ChainClient) -> None:

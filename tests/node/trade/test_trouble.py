@@ -21,7 +21,7 @@ from halle_node.trade import book, goods, letters, receiving
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError
 from halle_protocol.messages import Message, sign_message
 from halle_protocol.sealing import seal_envelope
-from node.trade.hall import Hall, Home, names, settle, shirt
+from node.trade.hall import Hall, Home, names, settle, shirt, until
 
 DAY_S = 86_400
 
@@ -303,6 +303,69 @@ async def test_request_at_an_old_price_is_declined_with_the_reason(hall: Hall, m
     assert order.status == "declined"
     assert any(entry.key == "timeline.declined" for entry in order.timeline)
     assert shop.trade.order(key).problem == "listing-changed"
+
+
+async def test_request_right_after_the_chains_clock_moved_is_quoted(market) -> None:
+    """The shop last asked for the chain's time before it moved: it must not judge the buyer's by its own."""
+    shop, buyer = market
+    await buyer.chain.dev_advance(10 * DAY_S)
+    key = await buyer.buy(shop)
+    await buyer.messages.deliver_due()
+    assert shop.trade.order(key).problem == "quote-too-long"
+
+    async def is_quoted() -> bool:
+        await settle(shop, buyer)  # the shop asks for the time once a round; the next second is a later one
+        return buyer.trade.order(key).status == "quoted"
+
+    await until(is_quoted)
+    assert not shop.trade.order(key).problem
+
+
+async def test_proposal_that_overtakes_the_payment_is_taken(hall: Hall, market) -> None:
+    """The chain is slower at the shop than the buyer's message: the order must not be stuck between the two."""
+    shop, buyer = market
+    key = await buyer.buy(shop)
+    await settle(buyer, shop)
+    await buyer.trade.approve(key)
+    await settle(buyer)
+    held = buyer.trade.order(key).balance.held
+    await buyer.trade.propose_settlement(key, held // 2)
+    await buyer.messages.deliver_due()
+    assert shop.trade.order(key).balance.held == 0
+    await settle(shop, buyer)
+    await shop.trade.act(key, "accept_settlement")
+    await settle(shop, buyer)
+    assert buyer.trade.order(key).summary.outcome == "settled"
+
+
+async def test_two_orders_paid_at_once_are_both_paid(market) -> None:
+    shop, buyer = market
+    keys = [await buyer.buy(shop), await buyer.buy(shop)]
+    await settle(buyer, shop)
+    await asyncio.gather(*(buyer.trade.approve(key) for key in keys))
+    await settle(buyer, shop)
+    for key in keys:
+        order = buyer.trade.order(key)
+        assert order.summary.payment == "escrowed", order.transactions
+
+
+async def test_second_payout_is_not_offered_before_the_first_is_seen(market) -> None:
+    """The refund is in a block, its event not read yet: a second click would pay twice."""
+    shop, buyer = market
+    key = await buyer.buy(shop)
+    await settle(buyer, shop)
+    await buyer.trade.approve(key)
+    await settle(buyer, shop)
+    await shop.trade.refund(key, 100)
+    while shop.trade.order(key).transactions[-1].state in ("queued", "signed", "sent"):
+        await shop.chain.outbox.step()
+    assert shop.trade.order(key).balance.to_buyer == 0
+    assert not names(shop.trade.order(key)) & {"refund", "accept_settlement"}
+    with pytest.raises(Refused, match="not possible now"):
+        await shop.trade.refund(key, 100)
+    await settle(shop, buyer)
+    assert buyer.trade.order(key).balance.to_buyer == 100
+    assert "refund" in names(shop.trade.order(key))
 
 
 async def test_offer_nobody_accepts_goes_back_to_the_buyer(hall: Hall, market) -> None:
