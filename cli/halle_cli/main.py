@@ -39,6 +39,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "product": ("products", "product"),
     "site": ("site", "site"),
     "order": ("orders", "order"),
+    "messages": ("messages", "messages"),
+    "notify": ("notify", "notify"),
     "customer": ("customer", "customer"),
     "arbiter": ("roles", "arbiter"),
     "carrier": ("roles", "carrier"),

@@ -59,13 +59,14 @@ class _Served:
     async def _serve(self) -> None:
         from halle_node.node import Node
         from halle_storefront.app import start_web
+        from halle_storefront.mail import MailWriter
         from halle_storefront.site import StaticShop
 
         self._done, self._loop = asyncio.Event(), asyncio.get_running_loop()
         if self._unwanted:
             self._done.set()
         config = self.config.model_copy(update={"local_port": 0, "shop_port": 0})
-        async with Node(config, online=False, site_renderer=StaticShop()) as node:
+        async with Node(config, online=False, site_renderer=StaticShop(), mail_writer=MailWriter()) as node:
             web = await start_web(node)
             try:
                 self.local_url, self.token = web.local_url, web.token

@@ -40,6 +40,8 @@ from halle_node.index import IndexService
 from halle_node.keeping import Kept, kept_content
 from halle_node.keys import Keys
 from halle_node.messages import Mailbox, MessageService, Quotas, ShopPost
+from halle_node.notify import NotifyService
+from halle_node.notify.service import Writer
 from halle_node.outward import is_any, is_public
 from halle_node.p2p import Network, NetworkConfig, Verdict
 from halle_node.p2p.keepers import keepers, tellable
@@ -82,7 +84,7 @@ class Verified:
 class Node:
     """One store's node. `online=False` serves the local pages and commands without network and chain.
 
-    With `site_renderer` each head names the shop as static pages.
+    With `site_renderer` each head names the shop as static pages; `mail_writer` finds the words of the owner's mail.
     """
 
     def __init__(
@@ -92,15 +94,18 @@ class Node:
         online: bool = True,
         clock: Callable[[], int] | None = None,
         site_renderer: SiteRenderer | None = None,
+        mail_writer: Writer | None = None,
     ) -> None:
         self.config = config
         self.online = online
         self._site_renderer = site_renderer
+        self._mail_writer = mail_writer
         self.clock = clock or _wall_clock
         self._lock = HomeLock(config)
         self._closing = AsyncExitStack()
         self._work: asyncio.Task[None] | None = None
         self._chores: set[asyncio.Task[None]] = set()
+        self._met_peers = False
 
     async def __aenter__(self) -> Node:
         await self.start()
@@ -212,6 +217,10 @@ class Node:
             whereabouts=self._whereabouts,
             fetch=self.network.fetch,
             is_replaced=self.is_replaced,
+            is_blocked=self.access.blocks_store,
+        )
+        self.notify = NotifyService(
+            self.db, where["keys"], self.clock, writer=self._mail_writer, conditions=self._troubles
         )
         self.blocks.protect = lambda: [*self.catalog.kept(), *self.trade.kept()]
 
@@ -250,6 +259,7 @@ class Node:
             tasks.create_task(self._introduce(), name="introduce")
             tasks.create_task(self._upkeep(), name="upkeep")
             tasks.create_task(self.kubo.run(), name="kubo")
+            tasks.create_task(self.notify.run(), name="notify")
 
     # --- what the faces ask of the whole node
 
@@ -324,6 +334,19 @@ class Node:
     def _is_welcome(self, sender: bytes, thread: bytes) -> bool:
         """A blocked store is heard only about the orders that it already has with us."""
         return not self.access.blocks_store(sender) or self.trade.has_thread(thread)
+
+    async def _troubles(self) -> dict[str, bool]:
+        """Say whether the chain or the network fails us now. A node that never met anybody is not in trouble."""
+        try:
+            await self.chain.client.time()
+        except HalleError:
+            silent = True
+        else:
+            silent = False
+        peers = len(self.network.peers())
+        self._met_peers = self._met_peers or peers > 0
+        alone = not self.network.stats().running or (self._met_peers and not peers)
+        return {"chain-trouble": silent, "network-trouble": alone}
 
     def _access_changed(self) -> None:
         self.network.apply_access()
@@ -409,9 +432,11 @@ class Node:
         addrs = self._whereabouts()
         await self.catalog.set_route(self.network.peer_id, [*addrs, *self._keepers(addrs)])
         profile = self.catalog.profile()
-        if not profile.payment:
-            payment = self._payment_options(profile.currency)
-            await self.catalog.save_profile(replace(profile, payment=payment))
+        payment = profile.payment or self._payment_options(profile.currency)
+        answers_within_s = self.trade.talks.answer_time() if profile.tell_answer_time else 0
+        furnished = replace(profile, payment=payment, answers_within_s=answers_within_s)
+        if furnished != profile:
+            await self.catalog.save_profile(furnished)
         if not self.catalog.shipping().zones:
             await self.catalog.save_shipping(_starter_shipping(profile.country, profile.currency))
 

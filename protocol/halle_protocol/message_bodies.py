@@ -5,9 +5,9 @@ Spec: docs/spec/08-messages.md §3
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, model_validator
 
 from halle_protocol.documents.profile import Email, Multiaddr, PeerId, PublishedPrekey
 from halle_protocol.documents.shape import (
@@ -331,9 +331,22 @@ class WarrantyIssued(Model):
 
 
 class ChatText(Model):
-    """Words."""
+    """Words and photos between a buyer and a shop, about an order or before there is one.
 
-    text: Annotated[Note, Field(min_length=1)]
+    Without an order a buyer's line says what it is about (`handle`, `listing`) and how to answer (`reply`).
+    """
+
+    text: Note = ""
+    photos: PhotoFiles = ()
+    handle: Handle | None = None
+    listing: Link | None = None
+    reply: ReplyRoute | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.text.strip() and not self.photos:
+            raise ValueError("has neither words nor photos")
+        return self
 
 
 class Deliverable(Model):

@@ -15,6 +15,7 @@ from halle_protocol.money import Money, parse_decimal
 from .i18n import N_
 
 MAX_TEXT = 20_000
+MAX_SECRET = 1_000
 MAX_TOKEN_DECIMALS = 36
 
 
@@ -28,6 +29,11 @@ class Form:
     def text(self, name: str, default: str = "") -> str:
         values = self.fields.get(name)
         return values[-1].replace("\r\n", "\n").strip()[:MAX_TEXT] if values else default
+
+    def secret(self, name: str) -> str:
+        """A password, letter by letter as it was typed."""
+        values = self.fields.get(name)
+        return values[-1][:MAX_SECRET] if values else ""
 
     def texts(self, name: str) -> list[str]:
         return [value.strip()[:MAX_TEXT] for value in self.fields.get(name, [])]

@@ -27,7 +27,7 @@ LANGUAGES = ("en", "fr")
 LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
 LANGUAGE_COOKIE = "halle_lang"
 LANGUAGE_PATTERN = "{lang:" + "|".join(LANGUAGES) + "}"
-METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
+METHODS = [("**.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.txt", "jinja2")]
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 
 

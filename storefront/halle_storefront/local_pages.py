@@ -19,13 +19,17 @@ def admin_page(request: web.Request, template: str, status: int = 200, **context
     node = node_of(request)
     todo = context.get("todo") or node.trade.todo()
     frame = {"side": "admin", "store_name": store_name(node), "waiting": len(todo.to_pack) + len(todo.to_answer)}
-    frame["cases_waiting"] = len(todo.cases)
+    frame |= {"cases_waiting": len(todo.cases), "talks_waiting": node.trade.talks.unread().merchant}
+    frame["news_count"] = node.notify.unread()
     return page(request, template, status, **frame, shop_url=request.app[SHOP_ADDRESS].url, **context)
 
 
 def market_page(request: web.Request, template: str, status: int = 200, **context: Any) -> web.Response:
-    cart = context.get("cart") or node_of(request).trade.cart()
-    return page(request, template, status, side="market", store_name="Halle", waiting=cart.count, **context)
+    node = node_of(request)
+    cart = context.get("cart") or node.trade.cart()
+    frame = {"side": "market", "store_name": "Halle", "waiting": cart.count}
+    frame |= {"talks_waiting": node.trade.talks.unread().buyer, "news_count": node.notify.unread()}
+    return page(request, template, status, **frame, **context)
 
 
 def store_name(node: ServedNode) -> str:

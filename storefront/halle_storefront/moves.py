@@ -297,7 +297,7 @@ MOVES = {
         N_("This order was restored, and the other side has not said yet what was agreed and sent. Check first."),
         "danger",
     ),
-    "chat": Move(N_("Write a message"), "", "plain", (Field("text", N_("Message"), "area", required=True),)),
+    "chat": Move(N_("Write a message"), "", "plain", (Field("text", N_("Message"), "area"), PHOTOS)),
 }
 PERCENT_DECIMALS = 2
 UNKNOWN_DECIMALS = 18

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from halle_node.keys import Keys
     from halle_node.messages import Mailbox, MessageService
     from halle_node.node import Verified
+    from halle_node.notify import NotifyService
     from halle_node.p2p import Network
     from halle_node.trade.service import TradeService
 
@@ -48,6 +49,7 @@ class ServedNode(Protocol):
     messages: MessageService
     mailbox: Mailbox
     trade: TradeService
+    notify: NotifyService
     clock: Callable[[], int]
 
     async def doctor(self) -> list[Check]: ...

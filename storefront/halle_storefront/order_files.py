@@ -14,7 +14,12 @@ SIGNATURES = {"image/webp": b"RIFF", "image/png": b"\x89PNG", "image/jpeg": b"\x
 
 async def file_of(request: web.Request) -> web.Response:
     """Return one file of an order."""
-    name, mime, data = await node_of(request).trade.file(request.match_info["key"], request.match_info["file"])
+    return file_response(await node_of(request).trade.file(request.match_info["key"], request.match_info["file"]))
+
+
+def file_response(found: tuple[str, str, bytes]) -> web.Response:
+    """Return a file (name, MIME type, bytes) so that a browser never takes it for a page of ours."""
+    name, mime, data = found
     is_picture = mime in SHOWN and data.startswith(SIGNATURES[mime])
     headers = {
         "Cache-Control": "no-store",

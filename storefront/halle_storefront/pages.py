@@ -18,6 +18,7 @@ from . import i18n, markup
 from .assets import static_url
 from .icons import icon
 from .moves import move_of
+from .notice_words import told, wording
 from .words import Words, notice, problem, sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -63,6 +64,8 @@ def _shared(lang: str) -> dict[str, Any]:
         "static_url": static_url,
         "words": Words,
         "move_of": move_of,
+        "told": lambda notice: told(notice, i18n.translations(lang).gettext, lang),
+        "wording": wording,
         "happened": lambda entry: sentence(entry.key, entry.params, i18n.translations(lang).gettext),
         "problem": lambda code: problem(code, i18n.translations(lang).gettext),
         "countries": lambda: i18n.countries(lang),

@@ -250,6 +250,10 @@ NOTICES = {
     "asked": N_("Your request is on its way to the shop."),
     "done": N_("Done."),
     "sent": N_("Sent."),
+    "question-sent": N_("Your question is on its way to the shop."),
+    "mail-sent": N_("The mail server took the test letter. Look into your mailbox."),
+    "noted": N_("Noted. Only you see it."),
+    "all-read": N_("All marked as read."),
     "following": N_("You follow this shop now."),
     "cleaned": N_("Cleaned up."),
     "retrying": N_("Everything that waits is tried again now."),
@@ -258,6 +262,36 @@ NOTICES = {
     "test-money": N_("Test money is on its way to your wallet."),
 }
 ERROR_WORDS = {
+    "talk-unknown": (N_("There is no such conversation."), N_("Look at the list of messages.")),
+    "wait-for-answer": (
+        N_("Several messages of yours wait for the shop's answer already."),
+        N_("Write again when it has answered."),
+    ),
+    "not-asked": (N_("This store does not take messages from a shop it never asked."), ""),
+    "sender-blocked": (N_("The other side does not take messages from you."), ""),
+    "conversation-full": (N_("This conversation is full."), N_("Write about an order instead.")),
+    "notice-unknown": (N_("There is no such notice any more."), N_("Look at the list.")),
+    "mail-off": (N_("Mail is not set up yet."), N_("Fill in server and addresses first, and save.")),
+    "mail-settings": (
+        N_("These mail settings cannot work."),
+        N_("Addresses as camille@example.org, the server as smtp.example.org."),
+    ),
+    "smtp-insecure": (N_("The password would cross the network in clear."), N_("Choose TLS or STARTTLS.")),
+    "smtp-unreachable": (N_("The mail server cannot be reached."), N_("Check its name and port.")),
+    "smtp-timeout": (N_("The mail server does not answer in time."), N_("Check its name and port.")),
+    "smtp-busy": (N_("The mail server cannot take it now."), N_("It is tried again by itself.")),
+    "smtp-tls": (
+        N_("There is no safe connection to the mail server."),
+        N_("Check the kind of security, the port, and that the certificate names this server."),
+    ),
+    "smtp-auth": (
+        N_("The mail server refuses user or password."),
+        N_("Many providers want an app password, made in their own settings."),
+    ),
+    "smtp-refused": (
+        N_("The mail server refuses the letter."),
+        N_("Check the two addresses; many servers send only for their own."),
+    ),
     "rule-off": (N_("Waits for you: you answer every order yourself."), N_("Accept or decline it.")),
     "rule-value": (N_("Waits for you: it is worth more than your node accepts alone."), N_("Accept or decline it.")),
     "rule-country": (

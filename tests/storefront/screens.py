@@ -31,7 +31,7 @@ async def run(folder: Path, only: str, dark: bool, lang: str) -> None:
                 page = await context.new_page()
                 await page.goto(web.new_setup_url())
                 for name, (side, path) in PAGES.items():
-                    if only and only not in name:
+                    if only and not any(part in name for part in only.split(",")):
                         continue
                     base = web.shop_url if side == "shop" else web.local_url
                     await page.goto(f"{base}/{lang}{path.format(store='0x' + stall.keys.store_address.hex())}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
+from stall_talks import Talks
 
 from halle_node.access import AccessList
 from halle_node.backup import BackupService
@@ -41,6 +42,7 @@ from halle_node.index.views import Facet, ListingHit, ListingView, ReviewView, S
 from halle_node.keeping import Kept
 from halle_node.keys import Keys
 from halle_node.messages import Mailbox, MessageService, Quotas
+from halle_node.notify import NotifyService, notices
 from halle_node.p2p.metering import UploadBudget
 from halle_node.p2p.types import NetworkStats, PeerInfo, Reachability, Reached
 from halle_node.trade import views as t
@@ -51,6 +53,7 @@ from halle_protocol.cid import CID
 from halle_protocol.documents import decode_document, parse_body
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.money import Money
+from halle_storefront.mail import MailWriter
 from halle_storefront.site import StaticShop
 
 OTHER_STORE = "0x" + "7a" * 20
@@ -274,6 +277,7 @@ class Counter:
 
     rules: AcceptRules = field(default_factory=AcceptRules)
     papers: tuple[t.CertificateCard, ...] = ()
+    talks: Talks = field(default_factory=Talks)
 
     @property
     def services(self) -> Counter:
@@ -522,6 +526,7 @@ class Stall:
     access: Any = None
     messages: Any = None
     mailbox: Any = None
+    notify: Any = None
     backup: Any = None
 
     async def pins(self) -> list[Kept]:
@@ -553,6 +558,7 @@ def make_stall(home: Path) -> Stall:
     stall.access = AccessList(stall.db, lambda: NOW)
     named = lambda: stall.catalog.profile().mailboxes  # noqa: E731
     stall.messages = MessageService(db, keys, stall.network, lambda: NOW, mailboxes=named)
+    stall.notify = NotifyService(db, home / "keys", lambda: NOW, writer=MailWriter())
     stall.backup = BackupService(home, db, blocks, keys, lambda: NOW)
     stall.mailbox = Mailbox(db, lambda: NOW, lambda store: True, Quotas())
     return stall
@@ -602,7 +608,19 @@ async def fill(stall: Stall, *, photos: bool = True) -> Stall:
     await stall.catalog.publish()
     stall.reviews = reviews(stall.keys.store_address)
     stall.trade = orders()
+    await stall.db.write(happened)
     return stall
+
+
+def happened(conn: Any) -> None:
+    """Some news."""
+    facts = {"who": "Noé Lambert", "what": "Chemise en lin bleue"}
+    notices.add(conn, "order-shipped", "f6" * 16, NOW - 2 * DAY, who="Atelier Camille", what="Chemise en lin bleue")
+    notices.mark_read(conn, NOW)
+    notices.add(conn, "order-to-pack", "a1" * 16, NOW - 3600, **facts)
+    notices.add(conn, "question", "5a" * 16, NOW - 900, name="Noé Lambert")
+    notices.add(conn, "sale-deadline", "a1" * 16, NOW - 600, until=NOW + DAY, **facts)
+    notices.add(conn, "low-stock", "bol-gres", NOW - 300, left=2)
 
 
 def reviews(store: bytes) -> tuple[ReviewView, ...]:
@@ -861,4 +879,6 @@ def orders() -> Counter:
         returns=(returning.summary,),
         cases=(case.summary,),
     )
-    return Counter(detail, cart, [], todo, papers=papers)
+    counter = Counter(detail, cart, [], todo, papers=papers)
+    counter.talks.fill((pack.summary, closed.summary), (way.summary,), counter.done)
+    return counter

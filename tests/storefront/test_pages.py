@@ -217,7 +217,7 @@ async def test_what_waits_is_shown_with_its_reason_and_tried_again(faces: Faces)
     faces.stall.chain.outbox.rows = []
     sender, message_id = b"\x5e" * 20, b"\x11" * 16
     common = {"message_id": message_id, "thread": bytes(32), "type": "order/request", "message": b"?"}
-    queued = {"contact": b"?", "state": "queued", "attempts": 3, "next_at_ms": (NOW + 50) * 1000, "created_at": NOW}
+    queued = {"contact": b"?", "state": "queued", "attempts": 3, "next_at_ms": (NOW + 3_600) * 1000, "created_at": NOW}
     aside = {"state": "quarantined", "received_at": NOW, "error_code": "not-for-sale", "error_text": "<i>No</i>"}
 
     def write(conn: Connection) -> None:
@@ -351,12 +351,13 @@ async def test_every_legal_move_has_words_and_a_form_that_fits(faces: Faces) -> 
 
     from halle_node.trade.legal import CERTIFICATE_MOVES
     from halle_node.trade.moves import DEFAULTS, Moves
+    from halle_node.trade.talking import Talking
     from halle_protocol.order import ACTIONS
     from halle_storefront.moves import MOVES
 
     legal = {rule.name for rule in ACTIONS} | set(CERTIFICATE_MOVES.values())
     assert legal - set(MOVES) == set()
-    made = Moves(None)  # type: ignore[arg-type]
+    made = Moves(None, Talking(None))  # type: ignore[arg-type]
     assert legal - set(made.names) == set()
     for name in legal:
         takes = list(inspect.signature(made._by_name[name]).parameters)[1:]

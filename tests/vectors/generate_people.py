@@ -319,6 +319,7 @@ def message_valid() -> Iterator[Case]:
     request = s.request_body(reply={"peer_id": s.PEER_ID, "prekey": prekey})
     for name, key, kind, body in (
         ("chat", s.BUYER_KEY, "chat", ChatText(text="Bonjour")),
+        ("question about a product, with a photo", s.BUYER_KEY, "chat", _question(prekey)),
         ("order/request", s.BUYER_KEY, "order/request", request),
         ("order/quote", s.MERCHANT_KEY, "order/quote", s.quote_body()),
         ("shipment", s.MERCHANT_KEY, "shipment", Shipment(carrier="La Poste", commitment=bytes(32))),
@@ -329,6 +330,12 @@ def message_valid() -> Iterator[Case]:
         made = s.message(key, kind, body, number=1)
         yield _message_case(name, made)
     yield _message_case("by the operator", _by_operator(s.grant()))
+
+
+def _question(prekey: Any) -> ChatText:
+    photo = {"name": "photo 1", "mime": "image/webp", "size_bytes": 9, "key": bytes(range(32)), "blocks": [s.PICTURE]}
+    reply = {"peer_id": s.PEER_ID, "prekey": prekey, "name": "Noé"}
+    return ChatText(text="Does it shrink?", photos=[photo], handle="blue-shirt", listing=s.listing_cid(), reply=reply)
 
 
 def _history_request(prekey: Any) -> HistoryRequest:
@@ -371,6 +378,8 @@ def message_invalid() -> Iterator[Case]:
         ("type in capitals", changed(data, type="Chat"), "message-shape"),
         ("unknown field", changed(data, more=1), "message-shape"),
         ("empty chat", changed(data, body={"text": ""}), "body-invalid"),
+        ("chat of spaces without a photo", changed(data, body={"text": " ", "photos": []}), "body-invalid"),
+        ("nine photos", changed(data, body={"text": "a", "photos": [{}] * 9}), "body-invalid"),
         ("bidi override in a chat", changed(data, body={"text": "\u202e"}), "body-invalid"),
     ):
         yield {"name": name, "bytes": block.hex(), "now": s.NOW, "error": code}

@@ -118,6 +118,7 @@ def order_save(home: Path | None, /, key: str, folder: Path) -> None:
         files = [good["file"] for good in detail["deliverables"] if good["file"]]
         files += [photo for bundle in detail["bundles"] for photo in bundle["photos"]]
         files += detail["returning"]["photos"] if detail["returning"] else []
+        files += [photo for line in detail["chat"] for photo in line["photos"]]
         folder.mkdir(parents=True, exist_ok=True)
         for place, file in enumerate(files, start=1):
             found = node.get(f"/orders/{key}/files/{file['file_id']}")

@@ -76,10 +76,11 @@ async def _serve(config: Config, open_browser: bool | None) -> None:
     from halle_node.node import Node
     from halle_node.run_file import remove_run_file, write_run_file
     from halle_storefront.app import start_web
+    from halle_storefront.mail import MailWriter
     from halle_storefront.site import StaticShop
 
     with err.status("Starting …"):
-        node = Node(config, site_renderer=StaticShop())
+        node = Node(config, site_renderer=StaticShop(), mail_writer=MailWriter())
         await node.start()
     try:
         _unlock(node)

@@ -19,6 +19,7 @@ from pathlib import Path
 from halle_node.blocks import BlockStore
 from halle_node.config import FILE_NAME
 from halle_node.db.errors import translated
+from halle_node.notify.settings import PASSWORD_FILE
 from halle_protocol.cid import CID
 from halle_protocol.errors import Refused, Unavailable
 
@@ -27,7 +28,15 @@ PINS = "pins.json"
 BLOCKS = "blocks/"
 FOLLOWED = "store/"
 """Pins of other stores' catalogs: their pictures are fetched again after a restore."""
-COPIED = (FILE_NAME, "keys/operator.key", "keys/peer.key", "keys/grant.cbor", "peers.json", "chain/chain.jsonl")
+COPIED = (
+    FILE_NAME,
+    "keys/operator.key",
+    "keys/peer.key",
+    "keys/grant.cbor",
+    f"keys/{PASSWORD_FILE}",
+    "peers.json",
+    "chain/chain.jsonl",
+)
 SNAPSHOT = "run/backup-snapshot.db"
 BATCH_BYTES = 8 << 20
 

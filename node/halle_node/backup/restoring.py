@@ -28,6 +28,7 @@ from halle_node.db.schema.trade import trade_order
 from halle_node.home import MadeHome, create_home, describe_home, refuse_existing
 from halle_node.keys import KeptKeys, Keys, recovery_of
 from halle_node.keys.phrase import clean_phrase, store_key
+from halle_node.notify import notices
 from halle_node.trade.restored import NOTE, WAITS_FOR_CHAIN
 from halle_protocol.errors import Refused, Unavailable
 from halle_protocol.grant import Grant
@@ -129,6 +130,7 @@ def _after(home: Path, now: int) -> None:
             .where(trade_order.c.folded_open.is_(True), trade_order.c.role != "arbiter")
             .values(restored=WAITS_FOR_CHAIN, history_asked_at=0)
         )
+        notices.stop_mail(conn)
         # Pictures of others are not in a back-up: their stores are fetched anew.
         conn.execute(update(heard_head).values(indexed_root=None))
         notes.write(conn, NOTE, json.dumps(note), now)

@@ -165,6 +165,7 @@ def profile_body(
         "policies": dict(policies),
         "shipping": shipping,
         "services": {role: _service(one, form.language) for role, one in form.services.items()},
+        "answers_within_s": form.answers_within_s or None,
     }
     return _checked(Profile, _filled(body), "profile")
 

@@ -56,7 +56,11 @@ class ServiceForm:
 
 @dataclass(frozen=True, slots=True)
 class ProfileForm:
-    """The store as its owner describes it; `about` and `policies` are texts by language."""
+    """The store as its owner describes it; `about` and `policies` are texts by language.
+
+    Units: `answers_within_s`, what the node computed of past answers, in seconds; 0 says nothing, as when the owner
+    does not want it told.
+    """
 
     name: str
     language: str = "en"
@@ -74,6 +78,8 @@ class ProfileForm:
     terms: EscrowForm = field(default_factory=EscrowForm)
     policies: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     services: Mapping[str, ServiceForm] = field(default_factory=dict)
+    answers_within_s: int = 0
+    tell_answer_time: bool = True
 
 
 @dataclass(frozen=True, slots=True)

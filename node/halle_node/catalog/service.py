@@ -235,6 +235,14 @@ class CatalogService:
         check_mailboxes(wanted, profile.peer_id)
         await self.save_profile(altered(profile, mailboxes=wanted))
 
+    async def tell_answer_time(self, tells: bool) -> None:
+        """Say whether the profile tells how soon the shop answers; published with the next edition."""
+        profile = self.profile()
+        if profile.tell_answer_time != tells:
+            await self.save_profile(
+                altered(profile, tell_answer_time=tells, answers_within_s=profile.answers_within_s if tells else 0)
+            )
+
     def shipping(self) -> ShippingForm:
         """Where the store delivers to, and for how much."""
         return self._db.read(settings.read_shipping)

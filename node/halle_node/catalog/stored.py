@@ -120,14 +120,24 @@ def _service_form(fields: dict[str, Any]) -> ServiceForm:
     return ServiceForm(**{**fields, **lists})
 
 
-_PROFILE_PLAIN = ["name", "language", "country", "currency", "email", "shop_url", "peer_id"]
+_PROFILE_PLAIN = [
+    "name",
+    "language",
+    "country",
+    "currency",
+    "email",
+    "shop_url",
+    "peer_id",
+    "answers_within_s",
+    "tell_answer_time",
+]
 
 
 def profile_form(text: str) -> ProfileForm:
     """The profile form a row keeps."""
     fields = json.loads(text)
     return ProfileForm(
-        **{name: fields[name] for name in _PROFILE_PLAIN},
+        **{name: fields[name] for name in _PROFILE_PLAIN if name in fields},
         languages=tuple(fields["languages"]),
         addrs=tuple(fields["addrs"]),
         mailboxes=tuple(fields.get("mailboxes", ())),

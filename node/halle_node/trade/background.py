@@ -14,7 +14,7 @@ from functools import partial
 from sqlalchemy import Connection, or_, select
 
 from halle_node.db.schema.trade import trade_order as table
-from halle_node.trade import arbiting, book, chainwork, goods
+from halle_node.trade import arbiting, book, chainwork, goods, news
 from halle_node.trade.buying import own_code
 from halle_node.trade.certificates import cards
 from halle_node.trade.folding import refresh, state_of
@@ -31,6 +31,7 @@ from halle_protocol.terms import Terms
 log = logging.getLogger(__name__)
 
 BATCH = 50
+REMIND_S = 60
 
 
 class Background:
@@ -42,6 +43,7 @@ class Background:
         self._moves = moves
         self._operator = operator
         self._watching = watching
+        self._reminded_at = 0
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -62,6 +64,7 @@ class Background:
         await self._quietly("unreached arbiters", self._reach_arbiters)
         await self._quietly("deliveries on record", self._prove_deliveries)
         await self._quietly("stock", self._free_stock)
+        await self._quietly("reminders", self._remind)
         if self._room.rules.claim_by_itself:
             await self._quietly("due claims", self._claim_due)
             await self._quietly("certificates that ended", self._expire_due)
@@ -118,6 +121,14 @@ class Background:
 
         for key in room.db.read(lambda conn: goods.expired(conn, room.clock())):
             await room.db.write(partial(free, key=key))
+
+    async def _remind(self) -> None:
+        room = self._room
+        if room.clock() - self._reminded_at < REMIND_S:
+            return
+        self._reminded_at = room.clock()
+        low_at = room.config.low_stock
+        await room.db.write(lambda conn: news.remind(conn, room.chain_time(), room.clock(), low_at))
 
     async def _claim_due(self) -> None:
         """Collect orders whose inspection time is over."""

@@ -27,7 +27,6 @@ from halle_protocol.terms import Terms
 
 SALT_BYTES = 32
 TITLE_CHARS = 200
-MAX_ADDRS = 16
 
 
 class Buying:
@@ -117,7 +116,7 @@ class Buying:
             "chain_id": document.chain_id,
             "delivery_code_hash": delivery_code_hash(code),
             "note": form.note,
-            "reply": reply_route(room, form.name),
+            "reply": letters.reply_route(room, form.name),
             "order_document": agreed.encoded,
             "offer": agreed.terms,
         }
@@ -167,33 +166,6 @@ def own_code(room: Room, terms: Terms) -> bytes | None:
     """
     code = room.keys.delivery_code(terms.order_hash)
     return code if delivery_code_hash(code) == terms.delivery_code else None
-
-
-def reply_route(room: Room, name: str) -> dict[str, Any]:
-    """Return how we are reached and what to seal to, also while our node is away: others may not know our profile.
-
-    Raises: Refused no-prekey.
-    """
-    prekeys, profile = room.keys.prekeys(), room.catalog.profile()
-    if not prekeys:
-        raise Refused("This store has no prekey to be answered with.", code="no-prekey", hint="Restart the node.")
-    ways = {"mailboxes": list(profile.mailboxes), "shop_url": profile.shop_url}
-    return {
-        "peer_id": room.keys.grant.peer_id,
-        "addrs": _own_addrs(room),
-        "prekey": prekeys[0].to_body(),
-        "name": name,
-        **{name: value for name, value in ways.items() if value},
-    }
-
-
-def _own_addrs(room: Room) -> list[str]:
-    """Return where our node is reached: as told by the network, else as our own profile says."""
-    found = list(room.whereabouts())
-    view = None if found else room.index.store(room.me)
-    if view is not None and view.profile is not None:
-        found = list(view.profile.addrs)
-    return found[:MAX_ADDRS]
 
 
 def _address_body(address: Address) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from halle_node.trade.lines import lines_of, rate_name
 from halle_node.trade.listing import summary
 from halle_node.trade.moves import FIELDS
 from halle_node.trade.room import Room
+from halle_node.trade.said import said_with
+from halle_node.trade.talks import key_of
 from halle_node.trade.timeline import timeline, transactions
 from halle_node.trade.views import (
     Action,
     Address,
-    ChatLine,
     OrderDetail,
     QuoteView,
     SettlementView,
@@ -47,6 +48,7 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
     currency = head.total.currency
     quote = quote_view(room, order, state, head.total)
     waiting = _waiting(room, order)
+    talk = said_with(room, conn, order)
     return OrderDetail(
         summary=head,
         lines=lines_of(room, order),
@@ -65,7 +67,7 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         balance=balance_of(state),
         shipments=_shipments(state),
         certificates=certificates(room, conn, order, state),
-        chat=_chat(room, conn, order),
+        chat=tuple(line for line in talk if line.order_key == order.key),
         timeline=timeline(room, conn, order, state),
         next_actions=_actions(room, conn, order, state),
         transactions=transactions(room, conn, order),
@@ -78,6 +80,8 @@ def _detail(room: Room, conn: Connection, order: Order) -> OrderDetail:
         problem=order.row.problem or _refusal(room, order),
         waiting=len(waiting),
         waiting_at=_waiting_at(waiting),
+        talk_key=key_of(room, order.other, order.role) if talk and order.role != "arbiter" else "",
+        said_elsewhere=sum(line.order_key != order.key for line in talk),
         books=order.books,
     )
 
@@ -178,20 +182,4 @@ def _settlements(state: OrderState) -> tuple[SettlementView, ...]:
             at=each.at,
         )
         for each in state.proposals
-    )
-
-
-def _chat(room: Room, conn: Connection, order: Order) -> tuple[ChatLine, ...]:
-    said = [message for message in book.messages(conn, order.key) if message.type == "chat"]
-    outgoing = room.messages.outgoing(order.thread) if order.thread and said else []
-    delivered = {each.message_id for each in outgoing if each.state == "acknowledged"}
-    return tuple(
-        ChatLine(
-            at=message.issued,
-            by="merchant" if message.sender == order.merchant else "buyer",
-            text=str(message.body.get("text", "")),
-            delivered=message.sender != room.me or message.id.hex() in delivered,
-            message_id=message.id.hex(),
-        )
-        for message in said
     )

@@ -13,10 +13,17 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, delete, literal, select, update
 
 from halle_node.db.schema.messages import message_inbox, message_outbox
-from halle_node.db.schema.trade import trade_claim_message, trade_message, trade_reservation, trade_transaction
+from halle_node.db.schema.trade import (
+    trade_claim_message,
+    trade_message,
+    trade_reservation,
+    trade_talk,
+    trade_transaction,
+)
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.messages import inbox
-from halle_node.trade import book
+from halle_node.notify import notices
+from halle_node.trade import book, talks
 from halle_node.trade.book import Order
 from halle_node.trade.extras import cards_of
 from halle_node.trade.restored import ERASED
@@ -75,14 +82,15 @@ async def erase(room: Room, who: str, *, apply: bool) -> Erasure:
 
 def _find(conn: Connection, who: str) -> bytes:
     """Return the address of the customer with this name or address."""
+    bought = select(table.c.customer, table.c.buyer).where(table.c.role == "merchant")
+    asked = select(trade_talk.c.name, trade_talk.c.other).where(trade_talk.c.role == "merchant")
+    known = [(name, bytes(address)) for query in (bought, asked) for name, address in conn.execute(query).all()]
     try:
-        wanted = table.c.buyer == parse_address(who.strip())
+        wanted = parse_address(who.strip())
+        buyers = list({address for _, address in known if address == wanted})
     except HalleError:
         # SQLite lowers the letters of English only: names are compared here.
-        named = select(table.c.customer, table.c.buyer).where(table.c.role == "merchant", table.c.customer != "")
-        same = {row.buyer for row in conn.execute(named) if row.customer.casefold() == who.strip().casefold()}
-        wanted = table.c.buyer.in_(same)
-    buyers = conn.execute(select(table.c.buyer).where(table.c.role == "merchant", wanted).distinct()).scalars().all()
+        buyers = sorted({address for name, address in known if name and name.casefold() == who.strip().casefold()})
     if not buyers:
         raise Refused(
             f"No customer {who[:80]!r} is known.",
@@ -94,7 +102,7 @@ def _find(conn: Connection, who: str) -> bytes:
         raise Refused(
             f"{len(buyers)} customers have that name.", code="customer-ambiguous", hint=f"Which one: {listed}?"
         )
-    return bytes(buyers[0])
+    return buyers[0]
 
 
 def _orders(conn: Connection, buyer: bytes) -> list[Order]:
@@ -105,7 +113,7 @@ def _orders(conn: Connection, buyer: bytes) -> list[Order]:
 def _count(conn: Connection, buyer: bytes, orders: list[Order]) -> tuple[int, set[CID]]:
     """Return how many messages go, and the blocks of the files they name."""
     said = [message for order in orders for message in book.messages(conn, order.key)]
-    said += _claims(conn, buyer)
+    said += [*_claims(conn, buyer), *talks.said(conn, "merchant", buyer)]
     return len(said), {cid for message in said for cid in _files(message)}
 
 
@@ -123,6 +131,8 @@ def _claims(conn: Connection, buyer: bytes) -> list[Message]:
 
 def _forget(room: Room, conn: Connection, buyer: bytes, orders: list[Order]) -> None:
     now = room.clock()
+    talks.forget(conn, "merchant", buyer)
+    notices.forget(conn, [order.key for order in orders])
     for order in orders:
         conn.execute(delete(trade_message).where(trade_message.c.order_key == order.key))
         if order.row.funded_tx is None:  # never paid: nothing of it is for the books

@@ -61,7 +61,7 @@ def return_view(state: OrderState) -> ReturnView | None:
         instructions=approval.body.get("note", "") if approval else "",
         tracking=" ".join(filter(None, (parcel.body.get("carrier"), parcel.body.get("tracking")))) if parcel else "",
         withdrawal=bool(asked.body.get("withdrawal")),
-        photos=tuple(_file(asked, card) for card in cards_of(asked)),
+        photos=tuple(file_view(asked, card) for card in cards_of(asked)),
     )
 
 
@@ -79,7 +79,7 @@ def case_bundles(conn: Connection, order: Order, state: OrderState) -> tuple[Bun
                 at=message.issued,
                 text=evidence.text,
                 findings={each.name: each.good for each in findings},
-                photos=tuple(_file(message, card) for card in evidence.photos),
+                photos=tuple(file_view(message, card) for card in evidence.photos),
                 messages=len(messages_of(evidence)),
             )
         )
@@ -92,23 +92,36 @@ async def open_file(room: Room, order_key: str, file_id: str) -> tuple[str, str,
     Raises: Refused file-unknown; Unavailable block-missing, peer-…; RemoteProtocolError file-damaged.
     """
     order = room.db.read(lambda conn: book.find(conn, order_key))
-    message_hex, _, place = file_id.partition("-")
     said = room.db.read(lambda conn: book.messages(conn, order.key))
-    found = [message for message in said if message.id.hex() == message_hex]
-    if not found or not place.isdigit():
-        raise Refused("This order has no such file.", code="file-unknown", hint="Open the order again.")
-    return await _open(room, order, found[0], int(place))
+    message, place = named_file(said, file_id)
+    return await open_card(room, message, place, _route(room, order, message.sender))
 
 
-async def _open(room: Room, order: Order, message: Message, place: int) -> tuple[str, str, bytes]:
+def named_file(said: Iterable[Message], file_id: str) -> tuple[Message, int]:
+    """Return the message that carries a file, and the file's place in it.
+
+    Raises: Refused file-unknown.
+    """
+    message_hex, _, place = file_id.partition("-")
+    found = next((message for message in said if message.id.hex() == message_hex), None)
+    if found is None or not (place.isascii() and place.isdigit() and len(place) < 3):
+        raise Refused("There is no such file.", code="file-unknown", hint="Open the page again.")
+    return found, int(place)
+
+
+async def open_card(room: Room, message: Message, place: int, route: Route | None) -> tuple[str, str, bytes]:
+    """Return name, MIME type and bytes of a message's file; what is not here is fetched from `route`.
+
+    Raises: Refused file-unknown; Unavailable block-missing, peer-…; RemoteProtocolError file-damaged.
+    """
     content = message.body.get("content")
     if isinstance(content, bytes) and place == 0:
         return message.body["name"], message.body.get("mime", ""), content
     cards = cards_of(message)
     if place >= len(cards):
-        raise Refused("This order has no such file.", code="file-unknown", hint="Open the order again.")
+        raise Refused("There is no such file.", code="file-unknown", hint="Open the page again.")
     card = cards[place]
-    return card.name, card.mime, await attachments.read(room, card, _route(room, order, message.sender))
+    return card.name, card.mime, await attachments.read(room, card, route)
 
 
 def cards_of(message: Message) -> list[SealedFile]:
@@ -135,7 +148,7 @@ def _route(room: Room, order: Order, sender: bytes) -> Route | None:
 def _deliverable(message: Message) -> DeliverableView:
     body = message.body
     cards = cards_of(message)
-    file = _file(message, cards[0]) if cards else None
+    file = file_view(message, cards[0]) if cards else None
     if file is None and isinstance(body.get("content"), bytes):
         file = FileView(f"{message.id.hex()}-0", body["name"], body.get("mime", ""), len(body["content"]))
     return DeliverableView(
@@ -150,7 +163,8 @@ def _deliverable(message: Message) -> DeliverableView:
     )
 
 
-def _file(message: Message, card: SealedFile) -> FileView:
+def file_view(message: Message, card: SealedFile) -> FileView:
+    """Return a message's file as `open_file` opens it."""
     place = cards_of(message).index(card)
     return FileView(f"{message.id.hex()}-{place}", card.name, card.mime, card.size_bytes)
 

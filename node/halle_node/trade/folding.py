@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from halle_node.chain.records import ChainEvent
 from halle_node.chain.watcher_rows import events_about
-from halle_node.trade import book
+from halle_node.trade import book, news
 from halle_node.trade.book import Order
 from halle_protocol.order import ChainFact, Fact, MessageFact, OrderState, Status, fold
 
@@ -57,6 +57,7 @@ def refresh(conn: Connection, key: str, now: int, *, is_news: bool = True) -> Or
     }
     if is_news or any(order.row._mapping[name] != value for name, value in cached.items()):
         book.change(conn, key, updated_at=now, **cached)
+        news.tell(conn, order, cached, state, now)
     return state
 
 

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, and_, or_, select
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.messages import inbox
 from halle_node.messages.route import Destination
-from halle_node.trade import book, digital, letters, restored
+from halle_node.trade import book, digital, letters, restored, talks
 from halle_node.trade.book import Order
-from halle_node.trade.buying import own_code, reply_route
+from halle_node.trade.buying import own_code
 from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
@@ -84,7 +84,7 @@ class History:
                 where = _destination(room, orders)
             except HalleError:
                 continue  # nobody knows yet where they are: their profile may still come
-            body = HistoryRequest(orders=[order.order_id for order in orders], reply=reply_route(room, ""))
+            body = HistoryRequest(orders=[order.order_id for order in orders], reply=letters.reply_route(room))
             message = letters.compose(room, other, thread_of(room.me, other), f"{HISTORY}request", body)
             room.messages.send(conn, message, where.prekey, where.route)
             for order in orders:
@@ -193,6 +193,8 @@ def _learn(room: Room, conn: Connection, key: str, message: Message) -> None:
     except (ProtocolError, Refused):
         return
     book.add_message(conn, key, message)
+    if message.type == "chat":
+        talks.add_order_line(room, conn, book.find(conn, key), message, is_news=False)
     if message.sender != room.me:
         inbox.remember(conn, message, room.clock())
     elif message.type == "deliverable" and message.body.get("text"):

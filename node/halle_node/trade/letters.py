@@ -21,6 +21,7 @@ from halle_protocol.sealing import choose_prekey
 
 MESSAGE_ID_BYTES = 16
 MOST_AHEAD_S = 300
+MAX_ADDRS = 16
 
 
 def compose(
@@ -98,6 +99,35 @@ def destination_of(room: Room, order: Order) -> Destination:
             hint="Their node sends it again.",
         )
     return reply_destination(request.reply)
+
+
+def reply_route(room: Room, name: str = "") -> dict[str, Any]:
+    """Return how we are answered, for somebody who may not know our profile.
+
+    Raises: Refused no-prekey.
+    """
+    prekeys = room.keys.prekeys()
+    if not prekeys:
+        raise Refused("This store has no prekey to be answered with.", code="no-prekey", hint="Restart the node.")
+    profile = room.catalog.profile()
+    # Ways that lead to us while our node is away.
+    others = {"mailboxes": list(profile.mailboxes), "shop_url": profile.shop_url}
+    return {
+        "peer_id": room.keys.grant.peer_id,
+        "addrs": _own_addrs(room),
+        "prekey": prekeys[0].to_body(),
+        "name": name,
+        **{way: value for way, value in others.items() if value},
+    }
+
+
+def _own_addrs(room: Room) -> list[str]:
+    """Return where our node is reached: as told by the network, else as our own profile says."""
+    found = list(room.whereabouts())
+    view = None if found else room.index.store(room.me)
+    if view is not None and view.profile is not None:
+        found = list(view.profile.addrs)
+    return found[:MAX_ADDRS]
 
 
 def store_destination(room: Room, store: bytes) -> Destination:

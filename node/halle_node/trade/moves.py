@@ -38,6 +38,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "ask_deliverable": {"note": ""},
     "release": {"amount": None},
     "refund": {"amount": None},
+    "chat": {"text": "", "photos": ()},
     "dispute": {"text": "", "photos": (), "chat": ("all",)},
     "add_evidence": {"text": "", "photos": (), "chat": ("all",)},
     "rule": {"text": ""},
@@ -57,7 +58,7 @@ SAME = {"deliver": "hand_over", "deliver_with_code": "hand_over"}
 class Moves:
     """All moves of one store."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, talking: Talking) -> None:
         self.buying = Buying(room)
         self.funding = Funding(room)
         self.selling = Selling(room)
@@ -66,7 +67,7 @@ class Moves:
         self.arbiting = Arbiting(room)
         self.returning = Returning(room)
         self.digital = Digital(room)
-        self.talking = Talking(room)
+        self.talking = talking
         self.reviewing = Reviewing(room)
         self.warranties = Warranties(room)
         self.history = History(room)
@@ -157,7 +158,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "hand_over": ("code",),
     "propose_settlement": ("buyer_share", "note"),
     "review": ("rating", "text", "handle"),
-    "chat": ("text",),
     "rule": ("buyer_bps", "text"),
     "ask_party": ("party", "text"),
     "approve_return": ("instructions",),

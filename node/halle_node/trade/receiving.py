@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from halle_node.db.schema.trade import trade_order
 from halle_node.messages.inbox import Early
-from halle_node.trade import arbiting, book, carrying, digital, letters
+from halle_node.trade import arbiting, book, carrying, digital, letters, talks
 from halle_node.trade.book import Order
 from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh, state_of
@@ -21,6 +21,7 @@ from halle_node.trade.warranties import take_claim
 from halle_protocol.errors import HalleError, Refused
 from halle_protocol.grant import authorise
 from halle_protocol.messages import (
+    ChatText,
     CheckpointNote,
     DeliverableRequest,
     Message,
@@ -55,6 +56,7 @@ class Receiving:
         messages.register("parcel/handover", lambda conn, message: carrying.take_handover(self._room, conn, message))
         messages.register("parcel/checkpoint", self.on_checkpoint)
         messages.register("claim/", self.on_claim)
+        messages.register("chat", self.on_chat)
         messages.on_refusal(self.on_refusal)
         messages.use_directory(lambda recipient: letters.newest_destination(self._room, recipient))
 
@@ -98,10 +100,20 @@ class Receiving:
         elif isinstance(body, SettlementPropose):
             self._check_proposal(conn, order, message, body)
         book.add_message(conn, order.key, message)
+        if isinstance(body, ChatText):
+            talks.check_photos(body)
+            talks.add_order_line(self._room, conn, order, message)
         if isinstance(body, DeliverableRequest) and order.role == "merchant":
             digital.send_again(self._room, conn, order, state_of(conn, order))
         consider(self._room, conn, order.key)
         refresh(conn, order.key, self._room.clock())
+
+    def on_chat(self, conn: Connection, message: Message) -> None:
+        """Take in a line of a conversation: in the order it is about, else beside all orders."""
+        if book.by_thread(conn, message.thread) is not None:
+            self.on_message(conn, message)
+        else:
+            talks.take(self._room, conn, message)
 
     def on_claim(self, conn: Connection, message: Message) -> None:
         """Take in words about a certificate: in the order it belongs to, else beside it."""

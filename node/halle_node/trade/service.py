@@ -6,6 +6,7 @@ makes. State is never stored; it is folded from signed messages and chain events
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from halle_node.trade.receiving import Receiving
 from halle_node.trade.room import Room, Rules
 from halle_node.trade.rules import AcceptRules
 from halle_node.trade.services import Services
+from halle_node.trade.talking import Talking
 from halle_node.trade.views import (
     Balance,
     BalanceRow,
@@ -60,10 +62,12 @@ class TradeService:
         fetch: Fetch | None = None,
         is_replaced: Callable[[], bool] = lambda: False,
         rules: Rules | None = None,
+        is_blocked: Callable[[bytes], bool] = lambda store: False,
     ) -> None:
         """Join the rooms.
 
         `whereabouts` gives our peer addresses, `announce` tells the network of a publish, `fetch` brings blocks,
+        `is_blocked` says whom the owner does not want to hear.
         `is_replaced` says whether another machine runs this store with a later grant.
         """
         room = Room(
@@ -86,7 +90,8 @@ class TradeService:
         self.carrying = Carrying(room)
         self._room = room
         self._cart = Cart(room)
-        self._moves = Moves(room)
+        self.talks = Talking(room, is_blocked)
+        self._moves = Moves(room, self.talks)
         self._operator = Operator(room)
         self._receiving = Receiving(room)
         self._watching = Watching(room)
@@ -98,7 +103,9 @@ class TradeService:
 
     async def run(self) -> None:
         """Do the work nobody has to ask for: join chain and messages, accept offers, free stock, claim what is due."""
-        await self._background.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._background.run())
+            tasks.create_task(self.talks.run())
 
     async def work_once(self) -> None:
         """Do one round of that work now."""
@@ -186,9 +193,9 @@ class TradeService:
         """Sign the other side's newest split and close the order with it."""
         await self._moves.settling.accept(order_key)
 
-    async def chat(self, order_key: str, text: str) -> None:
+    async def chat(self, order_key: str, text: str = "", photos: Sequence[bytes] = ()) -> None:
         """Say something to the other side."""
-        await self._moves.talking.chat(order_key, text)
+        await self.talks.chat(order_key, text, photos)
 
     async def open_warranty_claim(self, order_key: str, amount: int | None = None, text: str = "") -> None:
         """Claim on the order's certificate; `amount` None claims the whole cover. Units: token's smallest unit."""

@@ -276,13 +276,18 @@ class ServiceView:
 
 @dataclass(frozen=True)
 class ChatLine:
-    """One line of conversation."""
+    """One line of conversation. `refused` is the code with which the other side's node declined it."""
 
     at: int
     by: Side
     text: str
     delivered: bool
     message_id: str = ""
+    photos: tuple[FileView, ...] = ()
+    refused: str = ""
+    order_key: str = ""
+    handle: str = ""
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -442,6 +447,10 @@ class OrderDetail:
     """How many messages of ours the other side's node has not taken yet: more than 0 while it is away."""
     waiting_at: tuple[WaitingAt, ...] = ()
     """The mailboxes that keep them meanwhile, first used first."""
+    talk_key: str = ""
+    """The conversation these two have, of which `chat` is this order's part; empty when nobody has written yet."""
+    said_elsewhere: int = 0
+    """How many lines of it belong to no order or to another one."""
     books: Mapping[str, Any] = field(default_factory=dict)
     """What is kept for the books once the customer was erased."""
 

@@ -101,7 +101,10 @@ class Service(Model):
 
 
 class Profile(Model):
-    """A store's card at the door of its stall."""
+    """A store's card at the door of its stall.
+
+    Units: answers_within_s, the store's own word on how soon it usually answers a question, in seconds.
+    """
 
     name: Name
     languages: Annotated[tuple[Locale, ...], Field(max_length=40)] = ("en",)
@@ -125,6 +128,7 @@ class Profile(Model):
     policies: Annotated[dict[Word, Link], Field(max_length=20)] = Field(default_factory=dict)
     shipping: Link | None = None
     services: Annotated[dict[Word, Service], Field(max_length=8)] = Field(default_factory=dict)
+    answers_within_s: Seconds | None = None
 
     def sealing_keys(self) -> list[Prekey]:
         """Return the prekeys this version can seal to."""

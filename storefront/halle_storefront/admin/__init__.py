@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import backup, home, imports, network, orders, products, roles, settings
+from . import backup, home, imports, messages, network, notices, orders, products, roles, settings
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -30,6 +30,16 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(base + "/orders/{key}", orders.order),
         web.post(base + "/orders/{key}/act/{action}", orders.act),
         web.get(base + "/orders/{key}/file/{file}", orders.file),
+        web.get(f"{base}/messages", messages.inbox),
+        web.post(f"{base}/saved-answers", messages.save_answers),
+        web.get(base + "/messages/{key}", messages.talk),
+        web.post(base + "/messages/{key}", messages.say),
+        web.post(base + "/messages/{key}/note", messages.note),
+        web.post(base + "/messages/{key}/block", messages.block),
+        web.get(base + "/messages/{key}/file/{file}", messages.photo),
+        web.get(f"{base}/notices", notices.listing),
+        web.post(f"{base}/notices/read", notices.read_all),
+        web.get(base + r"/notices/{id:\d{1,12}}", notices.follow),
         web.post(base + "/orders/{key}/erase-customer", orders.erase_customer),
         web.get(f"{base}/roles", roles.overview),
         web.post(base + "/roles/{role}", roles.offer),
@@ -57,5 +67,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post(f"{base}/settings/policies", settings.save_policies),
         web.post(f"{base}/settings/parties", settings.save_parties),
         web.post(f"{base}/settings/rules", settings.save_rules),
+        web.post(f"{base}/settings/notify", settings.save_mail),
+        web.post(f"{base}/settings/notify/test", settings.test_mail),
         web.post(f"{base}/settings/backup", backup.start),
     ]

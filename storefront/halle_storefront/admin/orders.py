@@ -12,6 +12,7 @@ from ..local_pages import admin_page, here
 from ..moves import decimals_of, read_move
 from ..node_access import node_of
 from ..order_files import file_of
+from ..seen import seen_order
 
 VIEWS = (
     ("to-pack", N_("To pack")),
@@ -44,7 +45,7 @@ async def listing(request: web.Request) -> web.Response:
 
 
 async def order(request: web.Request) -> web.Response:
-    detail = node_of(request).trade.order(request.match_info["key"])
+    detail = await seen_order(request)
     return admin_page(request, "admin/order.html", order=detail)
 
 

@@ -19,6 +19,7 @@ from ..local_pages import admin_page, here
 from ..node_access import node_of
 from ..words import POLICIES
 from . import backup
+from .mail_settings import mail_context, read_mail
 
 WEEK = (
     N_("Monday"),
@@ -46,10 +47,10 @@ class RateRow:
 
 
 async def show(request: web.Request) -> web.Response:
-    return _page(request)
+    return page_with(request)
 
 
-def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
+def page_with(request: web.Request, wrong: Problem | None = None) -> web.Response:
     catalog = node_of(request).catalog
     profile = catalog.profile()
     return admin_page(
@@ -66,6 +67,7 @@ def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
         week=WEEK,
         **backup.card(node_of(request)),
         policy_kinds=[(kind, POLICIES[kind]) for kind in POLICY_KINDS],
+        **mail_context(node_of(request)),
     )
 
 
@@ -104,7 +106,7 @@ async def save_profile(request: web.Request) -> web.Response:
             )
         )
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=saved"))
 
 
@@ -114,7 +116,7 @@ async def save_shipping(request: web.Request) -> web.Response:
     try:
         await catalog.save_shipping(read_shipping(form, profile.currency, profile.language))
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=saved#shipping"))
 
 
@@ -160,7 +162,7 @@ async def save_mailboxes(request: web.Request) -> web.Response:
     try:
         await node.catalog.save_mailboxes(form.text("mailboxes").split())
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     await node.catalog.publish(products=False)
     node.messages.visit_mailboxes()
     return see_other(here(request, "/admin/settings?done=saved#mailboxes"))
@@ -187,7 +189,7 @@ async def save_parties(request: web.Request) -> web.Response:
     try:
         await node.trade.services.choose(**named)
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=published#parties"))
 
 
@@ -210,5 +212,35 @@ async def save_rules(request: web.Request) -> web.Response:
             )
         )
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return page_with(request, describe(error, language_of(request)))
     return see_other(here(request, "/admin/settings?done=saved#rules"))
+
+
+async def save_mail(request: web.Request) -> web.Response:
+    """Keep the mail settings. An empty password field leaves the password as it is."""
+    wrong = await _keep_mail(request)
+    return page_with(request, wrong) if wrong else see_other(here(request, "/admin/settings?done=saved#notify"))
+
+
+async def test_mail(request: web.Request) -> web.Response:
+    """Keep the mail settings, send one letter with them now, and say in words why it could not be."""
+    wrong = await _keep_mail(request)
+    if wrong is None:
+        try:
+            await node_of(request).notify.send_test()
+        except HalleError as error:
+            found = describe(error, language_of(request))
+            # The server's own words help more than ours, in whatever language they are.
+            said = found.title if error.message in found.title else f"{found.title} ({error.message})"
+            wrong = Problem(found.status, found.code, said, found.hint)
+    return page_with(request, wrong) if wrong else see_other(here(request, "/admin/settings?done=mail-sent#notify"))
+
+
+async def _keep_mail(request: web.Request) -> Problem | None:
+    node, form = node_of(request), await read_form(request)
+    password = "" if form.ticked("forget_password") else (form.secret("password") or None)
+    try:
+        await node.notify.set_mail(read_mail(form), password)
+    except HalleError as error:
+        return describe(error, language_of(request))
+    return None

@@ -18,7 +18,7 @@ from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
 
 from ..node_access import ServedNode, node_of
-from . import forms, roles
+from . import forms, roles, talks
 from .wire import to_json
 
 Call = Callable[[ServedNode, web.Request], Awaitable[Any]]
@@ -396,6 +396,20 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/wallet/test-money", get_test_money),
     ("POST", "/chain/advance", advance_clock),
     ("GET", "/orders/{key}/files/{file}", roles.order_file),
+    ("GET", "/conversations", talks.list_conversations),
+    ("POST", "/conversations", talks.ask_shop),
+    ("GET", "/conversations/{key}", talks.show_conversation),
+    ("POST", "/conversations/{key}", talks.say),
+    ("POST", "/conversations/{key}/read", talks.mark_conversation_read),
+    ("POST", "/conversations/{key}/note", talks.note_on_conversation),
+    ("GET", "/conversations/{key}/files/{file}", talks.conversation_file),
+    ("GET", "/saved-answers", talks.list_saved_answers),
+    ("POST", "/saved-answers", talks.set_saved_answers),
+    ("GET", "/notices", talks.list_notices),
+    ("POST", "/notices/read", talks.mark_notices_read),
+    ("GET", "/notify", talks.show_mail_settings),
+    ("POST", "/notify", talks.set_mail_settings),
+    ("POST", "/notify/test", talks.send_test_mail),
     ("GET", "/cases", roles.list_cases),
     ("GET", "/services/{role}", roles.list_services),
     ("POST", "/services/{role}", roles.offer_service),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import cart, certificates, orders, search, wallet
+from . import cart, certificates, messages, orders, search, wallet
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -13,6 +13,12 @@ def routes() -> list[web.AbstractRouteDef]:
     return [
         web.get(f"{base}/", search.home),
         web.get(base + "/p/{store}/{handle}", search.product),
+        web.post(base + "/p/{store}/{handle}/ask", messages.ask),
+        web.post(base + "/s/{store}/ask", messages.ask),
+        web.get(f"{base}/messages", messages.inbox),
+        web.get(base + "/messages/{key}", messages.talk),
+        web.post(base + "/messages/{key}", messages.say),
+        web.get(base + "/messages/{key}/file/{file}", messages.photo),
         web.get(f"{base}/stores", search.stores),
         web.get(base + "/s/{store}", search.store),
         web.post(base + "/s/{store}/follow", search.follow),

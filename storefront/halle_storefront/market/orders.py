@@ -9,6 +9,7 @@ from ..local_pages import here, market_page
 from ..moves import decimals_of, read_move
 from ..node_access import node_of
 from ..order_files import file_of
+from ..seen import seen_order
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -16,7 +17,7 @@ async def listing(request: web.Request) -> web.Response:
 
 
 async def order(request: web.Request) -> web.Response:
-    return market_page(request, "market/order.html", order=node_of(request).trade.order(request.match_info["key"]))
+    return market_page(request, "market/order.html", order=await seen_order(request))
 
 
 async def act(request: web.Request) -> web.Response:

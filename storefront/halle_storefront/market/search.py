@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from halle_node.index.views import ListingView, SearchPage, StoreView
+from halle_protocol.documents import Profile
 from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address
 
@@ -101,7 +103,26 @@ def _facet_text(request: web.Request, name: str, value: str, names: dict[str, st
 async def product(request: web.Request) -> web.Response:
     found = listing_of(request)
     view = product_view(found, dict(request.query), request.path, language_of(request))
-    return market_page(request, "market/product.html", view=view)
+    return market_page(
+        request,
+        "market/product.html",
+        view=view,
+        is_own=found.store == node_of(request).keys.store_address,
+        answers=answers_of(request, found.store, found.store_profile),
+    )
+
+
+@dataclass(frozen=True)
+class AnswerTimes:
+    """How soon a shop answers: by its own word, and as this node has seen. Units: seconds, 0 when nothing is known."""
+
+    told_s: int
+    seen_s: int
+
+
+def answers_of(request: web.Request, store: bytes, profile: Profile | None) -> AnswerTimes:
+    told = (profile.answers_within_s if profile else None) or 0
+    return AnswerTimes(told, node_of(request).trade.talks.seen_answer_time(store))
 
 
 def listing_of(request: web.Request) -> ListingView:
@@ -135,7 +156,13 @@ async def store(request: web.Request) -> web.Response:
     )
     progress = node.index.progress().get(found.store)
     return market_page(
-        request, "market/store.html", store=found, hits=page.hits, progress=progress, **paging(request, page.total)
+        request,
+        "market/store.html",
+        store=found,
+        hits=page.hits,
+        progress=progress,
+        answers=answers_of(request, found.store, found.profile),
+        **paging(request, page.total),
     )
 
 

@@ -39,6 +39,7 @@ class ShopCard:
     logo: CID | None
     about: LocalText | None
     policies: list[tuple[str, str]]
+    answers_within_s: int = 0
 
 
 def shop_card(node: ServedNode, lang: str) -> ShopCard:
@@ -54,6 +55,7 @@ def shop_card(node: ServedNode, lang: str) -> ShopCard:
         profile.logo,
         profile.about,
         [(kind, policy_title(kind, found, lang)) for kind, found in policies if found is not None],
+        profile.answers_within_s or 0,
     )
 
 

@@ -42,6 +42,15 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// A saved answer is put where the cursor is.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-fill]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.fill);
+  field.setRangeText(button.dataset.text, field.selectionStart, field.selectionEnd, "end");
+  field.focus();
+});
+
 // Menus that choose something apply at once; their button stays for readers without script.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-auto]");

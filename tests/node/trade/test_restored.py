@@ -104,7 +104,7 @@ async def test_parcel_sent_since_the_backup_is_known_and_the_stock_counted_once(
 
 def ask(home: Home, to: Home, order_id: str) -> Any:
     """Return a question of one home to another."""
-    from halle_node.trade.buying import reply_route
+    from halle_node.trade.letters import reply_route
 
     room = home.trade._room
     body = HistoryRequest(orders=[bytes.fromhex(order_id[2:])], reply=reply_route(room, ""))

@@ -160,3 +160,38 @@ trade_claim_message = Table(
     Column("content", LargeBinary, nullable=False),
     Index("uq_trade_claim_message_once", "certificate_id", "sender", "message_id", unique=True),
 )
+
+# One conversation: everything that one buyer and one shop say to each other, in orders and outside of them.
+trade_talk = Table(
+    "trade_talk",
+    metadata,
+    Column("talk_key", Text, primary_key=True),
+    Column("role", Text, nullable=False),  # ours: merchant or buyer
+    Column("other", LargeBinary(20), nullable=False),
+    Column("name", Text, nullable=False, default=""),
+    Column("handle", Text, nullable=False, default=""),  # the product of the newest question
+    Column("contact", LargeBinary),  # where a buyer who publishes nothing is reached
+    Column("read_id", Integer, nullable=False, default=0),  # the newest line that the owner has seen
+    Column("note", Text, nullable=False, default=""),  # the owner's own, never sent
+    Column("created_at", Integer, nullable=False),
+    Column("last_at", Integer, nullable=False),
+    Index("uq_trade_talk_other", "role", "other", unique=True),
+    Index("ix_trade_talk_last", "last_at"),
+)
+
+trade_talk_line = Table(
+    "trade_talk_line",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("talk_key", Text, ForeignKey("trade_talk.talk_key"), nullable=False),
+    Column("order_key", Text, ForeignKey("trade_order.order_key")),
+    Column("sender", LargeBinary(20), nullable=False),
+    Column("message_id", LargeBinary(16), nullable=False),
+    Column("issued", Integer, nullable=False),
+    Column("received_at", Integer, nullable=False),
+    Column("content", LargeBinary),  # the signed message; a line of an order has it in trade_message
+    Column("fetch_at", Integer),  # when its photos are looked for next; absent when there is nothing to fetch
+    Index("uq_trade_talk_line_once", "talk_key", "sender", "message_id", unique=True),
+    Index("ix_trade_talk_line_order", "order_key"),
+    Index("ix_trade_talk_line_fetch", "fetch_at"),
+)
