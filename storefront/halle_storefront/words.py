@@ -344,6 +344,7 @@ ERROR_WORDS = {
         N_("Add money to your wallet and try again."),
     ),
     "quote-expired": (N_("This quote is no longer valid."), N_("Ask the shop for a new one.")),
+    "chain-time-old": (N_("The chain is asked for its time first."), N_("Try again in a moment.")),
     "quote-too-long": (N_("The shop does not wait that long for the payment."), N_("Order again in a moment.")),
     "already-funded": (N_("This order is paid already."), ""),
     "delivery-code-wrong": (

@@ -92,6 +92,8 @@ def _is_hidden(conn: Connection, order: Order, state: OrderState, name: str) -> 
         return True
     if name in ("release", "refund", "accept_settlement") and in_flight(conn, order, PAYOUTS):
         return True
+    if name == "approve" and order.row.problem == "quote-mismatch":
+        return True  # the shop's last word is not what was ordered
     if name == "cancel" and state.status == Status.NONE and is_live(conn, order, ("fund",)):
         return True
     if name == "review":

@@ -25,6 +25,7 @@ PASSING = rules.CODES | {
     "outbox-full",
     "licences-sold-out",
     "history-awaited",
+    "chain-time-old",
 }
 
 

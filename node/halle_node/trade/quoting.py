@@ -65,7 +65,7 @@ def check_offer(room: Room, order: Order) -> OrderDocument:
 def quote(room: Room, conn: Connection, order: Order, note: str = "") -> None:
     """Set the goods aside, sign the terms and send them.
 
-    Raises: Refused quote-expired, quote-too-long, out-of-stock, keys-locked and check_offer's codes.
+    Raises: Refused quote-expired, quote-too-long, chain-time-old, out-of-stock, keys-locked and check_offer's codes.
     """
     document, terms = check_offer(room, order), order.known_terms()
     now = room.chain_time()
@@ -76,6 +76,9 @@ def quote(room: Room, conn: Connection, order: Order, note: str = "") -> None:
             hint="The buyer orders again.",
         )
     if terms.valid_until > now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
+        if order.row.created_at >= room.chain_clock.asked_at:
+            # The buyer has just asked the chain, we have not since: the clock that is behind may be ours.
+            raise Refused("The chain is asked for its time first.", code="chain-time-old", hint="Try again in a moment.")
         raise Refused(
             "The terms ask for more time to pay than this shop gives.",
             code="quote-too-long",

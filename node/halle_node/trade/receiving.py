@@ -37,6 +37,7 @@ from halle_protocol.terms import OrderDocument, Terms, check_binding, settlement
 TITLE_CHARS = 200
 MAX_MESSAGES = 2_000
 MAX_OPEN_REQUESTS = 20
+MISMATCH = "quote-mismatch"
 SHOWN_REFUSALS = frozenset({"order/quote", "settlement/propose"})
 
 
@@ -141,7 +142,10 @@ class Receiving:
     def on_refusal(self, conn: Connection, message: Message, error: HalleError) -> None:
         """Show in the order why an answer of the other side was not taken."""
         order = book.by_thread(conn, message.thread)
-        if order is not None and message.sender == order.other and message.type in SHOWN_REFUSALS:
+        if order is None or message.sender != order.other or message.type not in SHOWN_REFUSALS:
+            return
+        # A tampered quote stays in sight until a true one comes.
+        if error.code == MISMATCH or order.row.problem != MISMATCH:
             changed = error.facts.get("changed", ())
             book.set_problem(conn, order.key, error.code, changed if isinstance(changed, tuple) else ())
 

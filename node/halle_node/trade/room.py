@@ -27,10 +27,14 @@ class Rules:
 
 
 class ChainClock:
-    """The chain's time, as far as it was ahead of or behind our clock when last asked."""
+    """The chain's time, as far as it was ahead of or behind our clock when last asked.
+
+    Units: `asked_at` in unix seconds of our clock.
+    """
 
     def __init__(self) -> None:
         self.ahead_s = 0
+        self.asked_at = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Room:
     async def ask_chain_time(self) -> int:
         """Return the chain's time and remember how it differs from ours."""
         time: int = await self.chain.client.time()
-        self.chain_clock.ahead_s = time - self.clock()
+        self.chain_clock.asked_at = self.clock()
+        self.chain_clock.ahead_s = time - self.chain_clock.asked_at
         return time
 
     def chain_time(self) -> int:
