@@ -19,7 +19,7 @@ from .assets import static_url
 from .icons import icon
 from .moves import move_of
 from .notice_words import told, wording
-from .words import Words, notice, problem, sentence
+from .words import Words, notice, problem, quote_parts, sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENVIRONMENTS = {lang: web.AppKey(f"templates_{lang}", jinja2.Environment) for lang in i18n.LANGUAGES}
@@ -67,6 +67,7 @@ def _shared(lang: str) -> dict[str, Any]:
         "told": lambda notice: told(notice, i18n.translations(lang).gettext, lang),
         "wording": wording,
         "happened": lambda entry: sentence(entry.key, entry.params, i18n.translations(lang).gettext),
+        "quote_parts": lambda names: quote_parts(names, i18n.translations(lang).gettext),
         "problem": lambda code: problem(code, i18n.translations(lang).gettext),
         "countries": lambda: i18n.countries(lang),
     }

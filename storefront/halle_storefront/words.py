@@ -6,7 +6,7 @@ Each badge has colour, icon and text, because colour alone tells some readers no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .i18n import N_
@@ -544,6 +544,41 @@ ERROR_WORDS = {
         N_("Another machine has published under this key; use one machine for one shop."),
     ),
 }
+
+
+QUOTE_PARTS = {
+    "merchant": N_("who is paid"),
+    "buyer": N_("who pays"),
+    "token": N_("the token"),
+    "amount": N_("the amount"),
+    "arbiter": N_("who decides a dispute"),
+    "backup_arbiter": N_("who decides if the first stays silent"),
+    "arbiter_fee_bps": N_("the fee for deciding"),
+    "default_buyer_bps": N_("your share if nobody decides"),
+    "valid_until": N_("until when it can be paid"),
+    "accept_within": N_("the time to accept"),
+    "ship_within": N_("the time to ship"),
+    "deliver_within": N_("the time to deliver"),
+    "inspect_within": N_("your time to inspect"),
+    "arbiter_within": N_("the time to decide a dispute"),
+    "carrier": N_("the carrier whose word counts"),
+    "delivery_code": N_("your delivery code"),
+    "proof_required": N_("whether delivery must be proven"),
+    "order_hash": N_("what was ordered"),
+    "order_document": N_("what was ordered"),
+    "chain_id": N_("the chain"),
+    "escrow": N_("the escrow contract"),
+    "currency": N_("the currency"),
+    "subtotal": N_("the price of the goods"),
+    "shipping": N_("the price of the delivery"),
+    "tax": N_("the tax"),
+    "total": N_("the total"),
+}
+
+
+def quote_parts(names: Iterable[str], say: Callable[[str], str]) -> list[str]:
+    """Name the parts of a quote that differ from what was ordered, each once."""
+    return list(dict.fromkeys(say(QUOTE_PARTS.get(name, name)) for name in names))
 
 
 def problem(code: str, say: Callable[[str], str]) -> str:

@@ -41,6 +41,7 @@ PAGES = {
     "market-checkout": ("local", "/market/checkout/0x" + "7a" * 20),
     "market-orders": ("local", "/market/orders"),
     "market-pay": ("local", "/market/orders/" + "e5" * 16),
+    "market-altered": ("local", "/market/orders/" + "7c" * 16),
     "market-way": ("local", "/market/orders/" + "f6" * 16),
     "market-done": ("local", "/market/orders/" + "07" * 16),
     "market-wallet": ("local", "/market/wallet"),

@@ -792,6 +792,14 @@ def orders() -> Counter:
         "quoted",
         next_actions=(A("approve", "buyer", NOW + DAY, primary=True), A("cancel", "buyer")),
     )
+    altered = an_order(
+        "7c" * 16,
+        "buyer",
+        "quoted",
+        next_actions=(A("cancel", "buyer", primary=True),),
+        quote=replace(pay.quote, mismatch=("amount", "arbiter", "inspect_within")),
+        problem="quote-mismatch",
+    )
     way = an_order(
         "f6" * 16,
         "buyer",
@@ -862,7 +870,7 @@ def orders() -> Counter:
             ("2", "underwriter", "claimed", 10**18, (A("offer_repair", "anyone"),)),
         )
     )  # fmt: skip
-    orders_shown = (pack, ask, closed, dispute, pay, way, done, returning, case)
+    orders_shown = (pack, ask, closed, dispute, pay, altered, way, done, returning, case)
     detail = {order.order_key: order for order in orders_shown}
     line = replace(pack.lines[0], quantity=2, total=eur("178.00"))
     tokens = (t.TokenView("hEUR", "0x70", 18, 31337, "EUR", 125 * 10**18),)

@@ -131,6 +131,19 @@ async def test_moves_reach_the_trade_room_with_their_fields(faces: Faces) -> Non
     ]
 
 
+async def test_an_altered_quote_shows_what_was_altered_and_cannot_be_paid(faces: Faces) -> None:
+    for lang, parts in (
+        ("fr", ("le montant", "qui tranche un litige", "votre temps pour vérifier")),
+        ("en", ("the amount", "who decides a dispute", "your time to inspect")),
+    ):
+        status, page = await faces.get(f"/{lang}/market/orders/{'7c' * 16}")
+        assert status == 200
+        for part in parts:
+            assert part in page
+        assert "/act/approve" not in page
+        assert "/act/cancel" in page
+
+
 async def test_a_checkout_without_delivery_comes_back_filled_in(faces: Faces) -> None:
     status, page, _ = await faces.post(
         "/fr/market/checkout/0x" + "7a" * 20,
