@@ -117,7 +117,9 @@ async def test_facts_in_any_order_and_twice_make_the_same_order(
             rng.shuffle(spoken)
             # The chain tells in its own order; only how far it is when a message comes is open.
             facts: list[Any] = list(spoken)
-            for place, event in zip(sorted(rng.sample(range(len(spoken) + len(events)), len(events))), events, strict=True):
+            for place, event in zip(
+                sorted(rng.sample(range(len(spoken) + len(events)), len(events))), events, strict=True
+            ):
                 facts.insert(place, event)
             waiting = [fact for fact in facts if not await feed(twin, fact)]
             for fact in waiting:
