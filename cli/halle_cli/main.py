@@ -75,7 +75,6 @@ def run() -> None:
     sys.unraisablehook = hear_interrupt
     try:
         status = _obey()
-        sys.stdout.flush()
     except (BrokenPipeError, ReaderGone):
         # The reader of our output went away (`halle search … | head`): not an error of ours.
         status = 0
@@ -120,6 +119,7 @@ def _obey() -> int:
     speak_any_terminal()
     try:
         status = build_group().main(standalone_mode=False)
+        sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.exceptions.Abort as error:
         raise KeyboardInterrupt from error
@@ -131,6 +131,8 @@ def _obey() -> int:
         return exit_code(error)
     except ImportError as error:
         return _missing(error)
+    except BrokenPipeError:
+        raise
     except (OSError, UnicodeEncodeError) as error:
         outside = _from_outside(error)
         report(outside)

@@ -63,7 +63,7 @@ def see_it_in_the_shop(merchant: Visitor, browser: Browser) -> None:
     page.get_by_role("link", name="Ruled notebook").first.click()
     expect(page.locator("h1")).to_have_text("Ruled notebook")
     expect(page.locator("img[alt='A red notebook']").first).to_be_visible()
-    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    page.wait_for_function("[...document.images].every(image => image.naturalWidth > 0)")
     page.close()
 
 

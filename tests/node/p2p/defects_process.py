@@ -266,8 +266,8 @@ def main() -> None:
         harmed = trio.run(DEFECTS[sys.argv[1]])
     except BaseException as exc:  # the defect ended the host
         print("harmed", repr(exc)[:200])
-        os._exit(0)
-    print("harmed" if harmed else "fine")
+    else:
+        print("harmed" if harmed else "fine")
     sys.stdout.flush()
     os._exit(0)
 
