@@ -91,7 +91,9 @@ FINALITY: tuple[Finality, ...] = ("seen", "safe", "final")
 def events(draw: st.DrawFn) -> ChainFact:
     """One event at one of few places, so that some stand where others stand."""
     block, finality = draw(st.integers(1, 6)), draw(st.sampled_from(FINALITY))
-    name = draw(st.sampled_from(("Funded", "Accepted", "Shipped", "Delivered", "Disputed", "Escalated", "Paid", "Closed")))
+    name = draw(
+        st.sampled_from(("Funded", "Accepted", "Shipped", "Delivered", "Disputed", "Escalated", "Paid", "Closed"))
+    )
     share = draw(st.integers(0, 3))
     args: dict[str, Any] = {
         "Accepted": {"deadline": NOW + share * DAY},
@@ -108,7 +110,9 @@ def events(draw: st.DrawFn) -> ChainFact:
 
 
 facts = st.lists(st.one_of(st.sampled_from(SAID), events()), max_size=24)
-agreed = st.sampled_from((None, terms(), terms(proof_required=True, backup_arbiter=ARBITER), terms(arbiter=ZERO_ADDRESS)))
+agreed = st.sampled_from(
+    (None, terms(), terms(proof_required=True, backup_arbiter=ARBITER), terms(arbiter=ZERO_ADDRESS))
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -123,7 +127,9 @@ def test_state_depends_on_the_set_of_facts_alone(known: list[Fact], given_terms:
 
 @settings(max_examples=100, deadline=None)
 @given(facts, facts, agreed, st.randoms(use_true_random=False))
-def test_late_facts_bring_two_nodes_together(early: list[Fact], late: list[Fact], given_terms: Any, rng: random.Random) -> None:
+def test_late_facts_bring_two_nodes_together(
+    early: list[Fact], late: list[Fact], given_terms: Any, rng: random.Random
+) -> None:
     mine, theirs = [*early, *late], [*late, *early]
     rng.shuffle(theirs)
     fold(early, given_terms)  # what was folded before leaves nothing behind
@@ -141,7 +147,12 @@ def test_offered_moves_are_those_of_the_table_and_their_limits_lie_ahead(
             rows = [rule for rule in ACTIONS if rule.name == action.name and role in rule.by]
             assert any(state.status in rule.statuses for rule in rows)
             assert action.until is None or action.until >= now
-    assert _chain_moves(state, now) or state.status in (Status.NONE, Status.CLOSED) or not state.held or state.terms is None
+    assert (
+        _chain_moves(state, now)
+        or state.status in (Status.NONE, Status.CLOSED)
+        or not state.held
+        or state.terms is None
+    )
 
 
 def _chain_moves(state: OrderState, now: int) -> set[str]:

@@ -78,7 +78,9 @@ def quote(room: Room, conn: Connection, order: Order, note: str = "") -> None:
     if terms.valid_until > now + offer.profile_of(room, room.me).terms.quote_valid_s + LONGEST_LEAD_S:
         if order.row.created_at >= room.chain_clock.asked_at:
             # The buyer has just asked the chain, we have not since: the clock that is behind may be ours.
-            raise Refused("The chain is asked for its time first.", code="chain-time-old", hint="Try again in a moment.")
+            raise Refused(
+                "The chain is asked for its time first.", code="chain-time-old", hint="Try again in a moment."
+            )
         raise Refused(
             "The terms ask for more time to pay than this shop gives.",
             code="quote-too-long",

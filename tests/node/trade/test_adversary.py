@@ -52,8 +52,10 @@ class Scene:
         """Return an order's id."""
         return self.buyer.db.read(lambda conn: book.find(conn, key)).order_id
 
-    def say(self, by: Home, kind: str, body: dict[str, Any], key: str = "", *, private: bytes = b"", **changes: Any) -> bytes:
-        """Return an envelope from one side of an order to the other; `changes` alter the message before it is signed."""
+    def say(
+        self, by: Home, kind: str, body: dict[str, Any], key: str = "", *, private: bytes = b"", **changes: Any
+    ) -> bytes:
+        """Return an envelope from one side of an order to the other; `changes` alter the message before signing."""
         to = self.buyer if by is self.shop else self.shop
         thread = self.said(key or self.paid, "order/request").thread
         fields = {"sender": by.address, "to": to.address, "thread": thread, "issued": by.clock()} | changes
@@ -75,7 +77,9 @@ class Scene:
             body["terms"] = terms_body(terms)
         return self.say(self.shop, "order/quote", body | changes, self.quoted)
 
-    def split(self, by: Home, share: int, *, of: str = "", chain: int = 0, private: bytes = b"", paid_out: int = 0) -> bytes:
+    def split(
+        self, by: Home, share: int, *, of: str = "", chain: int = 0, private: bytes = b"", paid_out: int = 0
+    ) -> bytes:
         """Return a settlement proposal in the paid order, signed for `of` (else the paid order) on `chain`."""
         escrow, chain_id = self.shop.chain.contracts.escrow, self.shop.chain.client.chain_id
         digest = settlement_digest(self.order_id(of or self.paid), share, paid_out, chain or chain_id, escrow)
@@ -119,7 +123,12 @@ def _envelopes() -> Iterable[Attempt]:
     yield "envelope", "larger than allowed", _to("shop", lambda s: bytes(MAX_ENVELOPE_BYTES + 1)), "envelope-too-large"
     yield "envelope", "cut off", _to("shop", lambda s: s.say(s.buyer, "chat", {"text": "x"})[:-9]), "cbor"
     yield "envelope", "for another store", _to("shop", lambda s: s.seal(b"\xa0", s.eve)), "envelope-misaddressed"
-    yield "envelope", "one bit flipped", _to("shop", lambda s: _flip(s.say(s.buyer, "chat", {"text": "x"}))), "unseal-failed"
+    yield (
+        "envelope",
+        "one bit flipped",
+        _to("shop", lambda s: _flip(s.say(s.buyer, "chat", {"text": "x"}))),
+        "unseal-failed",
+    )
     yield "envelope", "sealed nonsense", _to("shop", lambda s: s.seal(b"nonsense", s.shop)), "cbor"
     yield "envelope", "sealed, too deep", _to("shop", lambda s: s.seal(b"\x81" * 5_000 + b"\x80", s.shop)), "cbor"
 
@@ -135,34 +144,66 @@ def _forgeries() -> Iterable[Attempt]:
         return lambda s: s.say(s.buyer, "order/cancel", {}, private=private)
 
     yield "forged", "signed by a key of nobody", _to("shop", by_key(b"\x07" * 32)), "not-authorised"
-    yield "forged", "stranger under the buyer's name", _to(
-        "shop", lambda s: s.say(s.buyer, "order/cancel", {}, private=s.eve.keys.operator_private, grant=s.eve.keys.grant)
-    ), "not-authorised|grant-wrong-store"
-    yield "forged", "stranger under their own name", _to(
-        "shop", lambda s: s.say(s.eve, "order/cancel", {})
-    ), "not-a-party"
-    yield "forged", "signature of zeros", _to(
-        "shop", lambda s: s.seal(_plain(replace(_opened(s), sig=bytes(65))), s.shop)
-    ), "bad-signature"
-    yield "forged", "words changed after signing", _to(
-        "shop", lambda s: s.seal(_plain(replace(_opened(s), body={"text": "Pay Eve"})), s.shop)
-    ), "not-authorised|bad-signature"
-    yield "forged", "addressed to the stranger, passed on", _to(
-        "shop", lambda s: s.say(s.buyer, "chat", chat, to=s.eve.address)
-    ), "message-not-for-us"
-    yield "stale", "operator whose grant has ended", _to(
-        "buyer",
-        lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, not_after=s.shop.clock() - 1)),
-    ), "grant-expired"
-    yield "stale", "operator whose grant begins tomorrow", _to(
-        "buyer", lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, not_before=s.shop.clock() + DAY_S))
-    ), "grant-not-yet|grant-shape"
-    yield "forged", "operator without the right to speak", _to(
-        "buyer", lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, scopes=("publish",)))
-    ), "grant-scope"
-    yield "forged", "operator of another store", _to(
-        "buyer", lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, store=s.eve.keys.store_private))
-    ), "grant-wrong-store"
+    yield (
+        "forged",
+        "stranger under the buyer's name",
+        _to(
+            "shop",
+            lambda s: s.say(s.buyer, "order/cancel", {}, private=s.eve.keys.operator_private, grant=s.eve.keys.grant),
+        ),
+        "not-authorised|grant-wrong-store",
+    )
+    yield (
+        "forged",
+        "stranger under their own name",
+        _to("shop", lambda s: s.say(s.eve, "order/cancel", {})),
+        "not-a-party",
+    )
+    yield (
+        "forged",
+        "signature of zeros",
+        _to("shop", lambda s: s.seal(_plain(replace(_opened(s), sig=bytes(65))), s.shop)),
+        "bad-signature",
+    )
+    yield (
+        "forged",
+        "words changed after signing",
+        _to("shop", lambda s: s.seal(_plain(replace(_opened(s), body={"text": "Pay Eve"})), s.shop)),
+        "not-authorised|bad-signature",
+    )
+    yield (
+        "forged",
+        "addressed to the stranger, passed on",
+        _to("shop", lambda s: s.say(s.buyer, "chat", chat, to=s.eve.address)),
+        "message-not-for-us",
+    )
+    yield (
+        "stale",
+        "operator whose grant has ended",
+        _to(
+            "buyer",
+            lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, not_after=s.shop.clock() - 1)),
+        ),
+        "grant-expired",
+    )
+    yield (
+        "stale",
+        "operator whose grant begins tomorrow",
+        _to("buyer", lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, not_before=s.shop.clock() + DAY_S))),
+        "grant-not-yet|grant-shape",
+    )
+    yield (
+        "forged",
+        "operator without the right to speak",
+        _to("buyer", lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, scopes=("publish",)))),
+        "grant-scope",
+    )
+    yield (
+        "forged",
+        "operator of another store",
+        _to("buyer", lambda s: s.say(s.shop, "chat", chat, grant=_grant(s, store=s.eve.keys.store_private))),
+        "grant-wrong-store",
+    )
 
 
 def _opened(scene: Scene) -> Message:
@@ -175,26 +216,49 @@ def _replays() -> Iterable[Attempt]:
         return scene.seal(_opened(scene).encode(), scene.shop)
 
     yield "replayed", "the request once more", _to("shop", again), SAYS_NOTHING
-    yield "replayed", "the quote once more", _to(
-        "buyer", lambda s: s.seal(s.said(s.quoted, "order/quote").encode(), s.buyer)
-    ), SAYS_NOTHING
-    yield "replayed", "its id for other words", _to(
-        "shop", lambda s: s.say(s.buyer, "order/cancel", {}, id=_opened(s).id)
-    ), "message-id-reused"
-    yield "replayed", "the request under a new id", _to(
-        "shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body)
-    ), "request-mismatch|order-exists"
-    yield "cross-order", "the other order's quote", _to(
-        "buyer", lambda s: s.say(s.shop, "order/quote", s.said(s.paid, "order/quote").body, s.quoted)
-    ), "quote-mismatch"
-    yield "cross-order", "the other order's split", _to(
-        "shop", lambda s: s.split(s.buyer, 5, of=s.quoted)
-    ), "settlement-signature"
-    yield "cross-chain", "a split signed for another chain", _to(
-        "shop", lambda s: s.split(s.buyer, 5, chain=1)
-    ), "settlement-signature"
+    yield (
+        "replayed",
+        "the quote once more",
+        _to("buyer", lambda s: s.seal(s.said(s.quoted, "order/quote").encode(), s.buyer)),
+        SAYS_NOTHING,
+    )
+    yield (
+        "replayed",
+        "its id for other words",
+        _to("shop", lambda s: s.say(s.buyer, "order/cancel", {}, id=_opened(s).id)),
+        "message-id-reused",
+    )
+    yield (
+        "replayed",
+        "the request under a new id",
+        _to("shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body)),
+        "request-mismatch|order-exists",
+    )
+    yield (
+        "cross-order",
+        "the other order's quote",
+        _to("buyer", lambda s: s.say(s.shop, "order/quote", s.said(s.paid, "order/quote").body, s.quoted)),
+        "quote-mismatch",
+    )
+    yield (
+        "cross-order",
+        "the other order's split",
+        _to("shop", lambda s: s.split(s.buyer, 5, of=s.quoted)),
+        "settlement-signature",
+    )
+    yield (
+        "cross-chain",
+        "a split signed for another chain",
+        _to("shop", lambda s: s.split(s.buyer, 5, chain=1)),
+        "settlement-signature",
+    )
     yield "cross-chain", "a quote for another chain", _to("buyer", lambda s: s.quote(chain_id=1)), "quote-mismatch"
-    yield "cross-chain", "a quote for another escrow", _to("buyer", lambda s: s.quote(escrow=b"\x07" * 20)), "quote-mismatch"
+    yield (
+        "cross-chain",
+        "a quote for another escrow",
+        _to("buyer", lambda s: s.quote(escrow=b"\x07" * 20)),
+        "quote-mismatch",
+    )
 
 
 CHANGED: dict[str, Any] = {
@@ -222,95 +286,184 @@ SUMS = ("currency", "subtotal", "shipping", "tax", "total")
 
 def _quotes() -> Iterable[Attempt]:
     for name, value in CHANGED.items():
-        yield "tampered quote", name, _to(
-            "buyer", lambda s, name=name, value=value: s.quote(terms=replace(s.terms(s.quoted), **{name: value}))
-        ), "quote-mismatch"
+        yield (
+            "tampered quote",
+            name,
+            _to("buyer", lambda s, name=name, value=value: s.quote(terms=replace(s.terms(s.quoted), **{name: value}))),
+            "quote-mismatch",
+        )
     for name in SUMS:
         value: Any = "USD" if name == "currency" else 1
-        yield "tampered quote", f"shown {name}", _to(
-            "buyer", lambda s, name=name, value=value: s.quote(**{name: value})
-        ), "quote-mismatch"
-    yield "tampered quote", "another order's content", _to(
-        "buyer", lambda s: s.quote(order_document=s.said(s.paid, "order/quote").body["order_document"])
-    ), "quote-mismatch"
-    yield "tampered quote", "signed by the stranger", _to(
-        "buyer", lambda s: s.quote(signature=sign(s.eve.keys.store_private, bytes(32)))
-    ), "not-authorised|bad-signature"
+        yield (
+            "tampered quote",
+            f"shown {name}",
+            _to("buyer", lambda s, name=name, value=value: s.quote(**{name: value})),
+            "quote-mismatch",
+        )
+    yield (
+        "tampered quote",
+        "another order's content",
+        _to("buyer", lambda s: s.quote(order_document=s.said(s.paid, "order/quote").body["order_document"])),
+        "quote-mismatch",
+    )
+    yield (
+        "tampered quote",
+        "signed by the stranger",
+        _to("buyer", lambda s: s.quote(signature=sign(s.eve.keys.store_private, bytes(32)))),
+        "not-authorised|bad-signature",
+    )
     yield "tampered quote", "signature of zeros", _to("buyer", lambda s: s.quote(signature=bytes(65))), "bad-signature"
-    yield "wrong side", "the buyer quotes", _to(
-        "shop", lambda s: s.say(s.buyer, "order/quote", s.said(s.quoted, "order/quote").body, s.quoted)
-    ), "not-a-party"
+    yield (
+        "wrong side",
+        "the buyer quotes",
+        _to("shop", lambda s: s.say(s.buyer, "order/quote", s.said(s.quoted, "order/quote").body, s.quoted)),
+        "not-a-party",
+    )
 
 
 def _splits() -> Iterable[Attempt]:
     yield "split", "more than the order holds", _to("shop", lambda s: s.split(s.buyer, 10**30)), "settlement-amount"
-    yield "split", "signed by a stranger", _to(
-        "shop", lambda s: s.split(s.buyer, 5, private=s.eve.keys.store_private)
-    ), "settlement-signature"
-    yield "split", "the shop's, signed by a stranger", _to(
-        "buyer", lambda s: s.split(s.shop, 5, private=s.eve.keys.store_private)
-    ), "not-authorised"
-    yield "split", "no number", _to(
-        "shop", lambda s: s.say(s.buyer, "settlement/propose", {"buyer_share": "-5", "paid_out": "0", "sig": bytes(65)})
-    ), "body-invalid"
+    yield (
+        "split",
+        "signed by a stranger",
+        _to("shop", lambda s: s.split(s.buyer, 5, private=s.eve.keys.store_private)),
+        "settlement-signature",
+    )
+    yield (
+        "split",
+        "the shop's, signed by a stranger",
+        _to("buyer", lambda s: s.split(s.shop, 5, private=s.eve.keys.store_private)),
+        "not-authorised",
+    )
+    yield (
+        "split",
+        "no number",
+        _to(
+            "shop",
+            lambda s: s.say(s.buyer, "settlement/propose", {"buyer_share": "-5", "paid_out": "0", "sig": bytes(65)}),
+        ),
+        "body-invalid",
+    )
 
 
 def _bodies() -> Iterable[Attempt]:
-    yield "oversized", "chat of 64,000 letters", _to(
-        "shop", lambda s: s.say(s.buyer, "chat", {"text": "x" * 64_000})
-    ), "body-invalid|message-too-large"
-    yield "oversized", "request stuffed to the limit", _to(
-        "shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body | {"note": "x" * (MAX_BYTES - 8_000)})
-    ), "body-invalid"
-    yield "malformed", "shipment without its seal", _to(
-        "buyer", lambda s: s.say(s.shop, "shipment", {"carrier": "x"})
-    ), "body-invalid"
-    yield "malformed", "request without terms", _to(
-        "shop", lambda s: s.say(s.buyer, "order/request", {k: v for k, v in _opened(s).body.items() if k != "offer"})
-    ), "request-incomplete"
-    yield "malformed", "request of nothing", _to(
-        "shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body | {"lines": []})
-    ), "body-invalid"
-    yield "malformed", "request with another's code", _to(
-        "shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body | {"delivery_code_hash": b"\x07" * 32})
-    ), "request-mismatch"
-    yield "wrong side", "the buyer announces a parcel", _to(
-        "shop", lambda s: s.say(s.buyer, "shipment", {"commitment": bytes(32)})
-    ), SAYS_NOTHING
-    yield "wrong side", "the buyer declines", _to(
-        "shop", lambda s: s.say(s.buyer, "order/decline", {"reason": "x"}, s.quoted)
-    ), SAYS_NOTHING
-    yield "wrong side", "the buyer issues a certificate", _to(
-        "shop",
-        lambda s: s.say(
-            s.buyer, "warranty/issued", {"certificate_id": "7", "contract": bytes(20), "chain_id": 1, "ends_at": 1}
+    yield (
+        "oversized",
+        "chat of 64,000 letters",
+        _to("shop", lambda s: s.say(s.buyer, "chat", {"text": "x" * 64_000})),
+        "body-invalid|message-too-large",
+    )
+    yield (
+        "oversized",
+        "request stuffed to the limit",
+        _to("shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body | {"note": "x" * (MAX_BYTES - 8_000)})),
+        "body-invalid",
+    )
+    yield (
+        "malformed",
+        "shipment without its seal",
+        _to("buyer", lambda s: s.say(s.shop, "shipment", {"carrier": "x"})),
+        "body-invalid",
+    )
+    yield (
+        "malformed",
+        "request without terms",
+        _to(
+            "shop",
+            lambda s: s.say(s.buyer, "order/request", {k: v for k, v in _opened(s).body.items() if k != "offer"}),
         ),
-    ), SAYS_NOTHING
-    yield "wrong side", "the shop cancels", _to("buyer", lambda s: s.say(s.shop, "order/cancel", {}, s.quoted)), SAYS_NOTHING
-    yield "wrong side", "the shop confirms receipt", _to(
-        "buyer", lambda s: s.say(s.shop, "receipt", {"received_at": 1})
-    ), SAYS_NOTHING
-    yield "wrong side", "the shop asks for a return", _to(
-        "buyer", lambda s: s.say(s.shop, "return/request", {})
-    ), SAYS_NOTHING
-    yield "contradictory", "return approved that nobody asked for", _to(
-        "buyer", lambda s: s.say(s.shop, "return/approve", {"note": "x"})
-    ), SAYS_NOTHING
-    yield "contradictory", "return received that was never sent", _to(
-        "buyer", lambda s: s.say(s.shop, "return/received", {})
-    ), SAYS_NOTHING
-    yield "contradictory", "decline of a paid order", _to(
-        "buyer", lambda s: s.say(s.shop, "order/decline", {"reason": "x"})
-    ), SAYS_NOTHING
-    yield "stranger", "checkpoint of a parcel", _to(
-        "shop",
-        lambda s: s.say(
-            s.eve, "parcel/checkpoint", {"shipment_id": bytes(32), "order_id": s.order_id(s.paid), "status": 6, "at": 1}
+        "request-incomplete",
+    )
+    yield (
+        "malformed",
+        "request of nothing",
+        _to("shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body | {"lines": []})),
+        "body-invalid",
+    )
+    yield (
+        "malformed",
+        "request with another's code",
+        _to("shop", lambda s: s.say(s.buyer, "order/request", _opened(s).body | {"delivery_code_hash": b"\x07" * 32})),
+        "request-mismatch",
+    )
+    yield (
+        "wrong side",
+        "the buyer announces a parcel",
+        _to("shop", lambda s: s.say(s.buyer, "shipment", {"commitment": bytes(32)})),
+        SAYS_NOTHING,
+    )
+    yield (
+        "wrong side",
+        "the buyer declines",
+        _to("shop", lambda s: s.say(s.buyer, "order/decline", {"reason": "x"}, s.quoted)),
+        SAYS_NOTHING,
+    )
+    yield (
+        "wrong side",
+        "the buyer issues a certificate",
+        _to(
+            "shop",
+            lambda s: s.say(
+                s.buyer, "warranty/issued", {"certificate_id": "7", "contract": bytes(20), "chain_id": 1, "ends_at": 1}
+            ),
         ),
-    ), "not-a-party"
-    yield "stranger", "claim on a certificate", _to(
-        "shop", lambda s: s.say(s.eve, "claim/open", {"certificate_id": "7", "amount": "1"}, thread=bytes(32))
-    ), "certificate-unseen"
+        SAYS_NOTHING,
+    )
+    yield (
+        "wrong side",
+        "the shop cancels",
+        _to("buyer", lambda s: s.say(s.shop, "order/cancel", {}, s.quoted)),
+        SAYS_NOTHING,
+    )
+    yield (
+        "wrong side",
+        "the shop confirms receipt",
+        _to("buyer", lambda s: s.say(s.shop, "receipt", {"received_at": 1})),
+        SAYS_NOTHING,
+    )
+    yield (
+        "wrong side",
+        "the shop asks for a return",
+        _to("buyer", lambda s: s.say(s.shop, "return/request", {})),
+        SAYS_NOTHING,
+    )
+    yield (
+        "contradictory",
+        "return approved that nobody asked for",
+        _to("buyer", lambda s: s.say(s.shop, "return/approve", {"note": "x"})),
+        SAYS_NOTHING,
+    )
+    yield (
+        "contradictory",
+        "return received that was never sent",
+        _to("buyer", lambda s: s.say(s.shop, "return/received", {})),
+        SAYS_NOTHING,
+    )
+    yield (
+        "contradictory",
+        "decline of a paid order",
+        _to("buyer", lambda s: s.say(s.shop, "order/decline", {"reason": "x"})),
+        SAYS_NOTHING,
+    )
+    yield (
+        "stranger",
+        "checkpoint of a parcel",
+        _to(
+            "shop",
+            lambda s: s.say(
+                s.eve,
+                "parcel/checkpoint",
+                {"shipment_id": bytes(32), "order_id": s.order_id(s.paid), "status": 6, "at": 1},
+            ),
+        ),
+        "not-a-party",
+    )
+    yield (
+        "stranger",
+        "claim on a certificate",
+        _to("shop", lambda s: s.say(s.eve, "claim/open", {"certificate_id": "7", "amount": "1"}, thread=bytes(32))),
+        "certificate-unseen",
+    )
 
 
 ATTEMPTS: tuple[Attempt, ...] = (
@@ -400,6 +553,8 @@ async def test_conversation_and_parking_are_bounded(scene: Scene, monkeypatch: p
     outcomes = [await outcome_of(scene.shop, scene.say(scene.buyer, "chat", {"text": str(n)})) for n in range(8)]
     assert outcomes[-1] == "conversation-full"
     early = thread_of(scene.shop.address, scene.eve.address, b"e" * 16)
-    parked = [await outcome_of(scene.shop, scene.say(scene.eve, "chat", {"text": "x"}, thread=early)) for _ in range(66)]
+    parked = [
+        await outcome_of(scene.shop, scene.say(scene.eve, "chat", {"text": "x"}, thread=early)) for _ in range(66)
+    ]
     assert parked[-1] == "parked-full"
     assert scene.shop.messages.inbound_counts().parked == 64

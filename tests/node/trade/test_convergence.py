@@ -6,7 +6,8 @@ refuses what cannot be, and through the watcher, which may be behind or ahead of
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -28,7 +29,7 @@ SEEDS = range(8)
 
 
 @pytest.fixture
-async def told(hall: Hall) -> AsyncIterator[tuple[Home, list[Message], list[Any], OrderState]]:
+async def told(hall: Hall) -> tuple[Home, list[Message], list[Any], OrderState]:
     """A shop, the messages and the events of an order with nearly everything in it, and its state."""
     shop, buyer = await hall.home("camille"), await hall.home("noe")
     await shop.fund_wallet()
@@ -66,12 +67,12 @@ async def told(hall: Hall) -> AsyncIterator[tuple[Home, list[Message], list[Any]
     rows = shop.db.read(
         lambda conn: conn.execute(select(chain_event).where(chain_event.c.subject == order.order_id)).all()
     )
-    yield shop, messages, list(rows), mine
+    return shop, messages, list(rows), mine
 
 
 async def twin_of(shop: Home, name: str) -> Home:
     """Another node of the same store, which knows nothing yet and decides nothing."""
-    twin = Home(shop.hall, name, shop.keys, SILENT)
+    twin = Home(shop.hall, name, shop.keys, SILENT, shop.phrase)
     await twin.open()
     return twin
 
@@ -117,16 +118,18 @@ async def test_facts_in_any_order_and_twice_make_the_same_order(
             rng.shuffle(spoken)
             # The chain tells in its own order; only how far it is when a message comes is open.
             facts: list[Any] = list(spoken)
-            for place, event in zip(sorted(rng.sample(range(len(spoken) + len(events)), len(events))), events, strict=True):
+            for place, event in zip(
+                sorted(rng.sample(range(len(spoken) + len(events)), len(events))), events, strict=True
+            ):
                 facts.insert(place, event)
             waiting = [fact for fact in facts if not await feed(twin, fact)]
             for fact in waiting:
                 assert await feed(twin, fact), seed
-            key = twin.db.read(lambda conn: book.by_order_id(conn, expected.order_id)).key
-            assert twin.db.read(lambda conn: state_of(conn, book.find(conn, key))) == expected, seed
+            order = twin.db.read(lambda conn: book.by_order_id(conn, expected.order_id))
+            assert twin.db.read(partial(state_of, order=order)) == expected, seed
             assert twin.messages.inbound_counts().parked == 0, seed
             assert not twin.messages.quarantine(), seed
-            shown, wanted = twin.trade.order(key), shop.trade.orders()[0]
+            shown, wanted = twin.trade.order(order.key), shop.trade.orders()[0]
             assert (shown.status, shown.summary.payment, shown.summary.returns) == (
                 wanted.status,
                 wanted.payment,
