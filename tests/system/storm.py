@@ -94,24 +94,28 @@ class Storm:
 
     # --- fair weather
 
-    def open(self) -> None:
-        """Open shop and mailbox; the buyer has money and knows both."""
+    def open(self, *, with_mailbox: bool = True) -> None:
+        """Open the shop, and a mailbox for both sides; the buyer has money and knows both."""
         hall = self.hall
         hall.open()
         self.shop.api.post("/products/chemise-bleue/stock", {"on_hand": SHELF})
-        self.keeper.init()
-        self.keeper.start(*self.shop.found.addrs, *self.buyer.found.addrs)
-        for node in (self.shop, self.buyer, self.keeper):
-            node.api.post("/access/block", {"subject": "127.0.0.1"})
-        mailbox = self.keeper.found.addrs[0]
         for node in (self.shop, self.buyer):
-            node.api.post("/mailboxes", {"addr": mailbox})
+            node.api.post("/access/block", {"subject": "127.0.0.1"})
             for _ in range(3):
                 node.api.post("/wallet/test-money")
+        if with_mailbox:
+            self._open_mailbox()
         until("the buyer knows the shop again", lambda: knows(self.buyer, hall.store, listings=1))
         self.chain = Chain(hall.chain.rpc_url, self.shop.api.get("/node")["chain"]["escrow"])
         self.before = {node.name: hall.token_amount(node) for node in (self.shop, self.buyer)}
         self.till = Till(self.buyer, self.shop, hall.store)
+
+    def _open_mailbox(self) -> None:
+        self.keeper.init()
+        self.keeper.start(*self.shop.found.addrs, *self.buyer.found.addrs)
+        self.keeper.api.post("/access/block", {"subject": "127.0.0.1"})
+        for node in (self.shop, self.buyer):
+            node.api.post("/mailboxes", {"addr": self.keeper.found.addrs[0]})
 
     def close(self) -> None:
         """End everything."""
@@ -146,6 +150,7 @@ class Storm:
         killers = [
             threading.Thread(target=self._kill_again, args=(name, pause_s * share), name=f"kill {name}")
             for name, share in shares.items()
+            if self._process(name).process is not None
         ]
         for killer in killers:
             killer.start()
@@ -160,9 +165,12 @@ class Storm:
         if self.trouble:
             raise self.trouble[0]
 
+    def _process(self, name: str) -> NodeProcess | ChainProcess:
+        return {"shop": self.shop, "buyer": self.buyer, "keeper": self.keeper, "chain": self.chain_process}[name]
+
     def _kill_again(self, name: str, pause_s: float) -> None:
         """Kill one process over and over, sometimes while it starts; leave it running."""
-        process = {"shop": self.shop, "buyer": self.buyer, "keeper": self.keeper, "chain": self.chain_process}[name]
+        process = self._process(name)
         rng, start_s = random.Random(f"{self.seed} {name}"), 0.0
         try:
             # On a busy machine starts are slow: whoever is never up longer than it takes to start gets nothing done.

@@ -13,15 +13,15 @@ from halle_protocol.errors import HalleError, Refused, Unavailable
 
 # EFBIG: a limit on the size of files is a full disk to whoever has to act on it.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FAILING = {errno.EROFS: sqlite3.SQLITE_READONLY, errno.EIO: sqlite3.SQLITE_IOERR}
 _PRIMARY_CODE_MASK = 0xFF
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-# A full quota, RLIMIT_FSIZE or a failing disk reaches SQLite as a failed write, not as SQLITE_FULL.
+# A full quota, RLIMIT_FSIZE or a disk gone read-only reaches SQLite as a failed write, not as SQLITE_FULL.
 _NO_ROOM_IO = {
     sqlite3.SQLITE_IOERR_WRITE,
     sqlite3.SQLITE_IOERR_TRUNCATE,
     sqlite3.SQLITE_IOERR_SHMSIZE,
-    sqlite3.SQLITE_IOERR_FSYNC,
 }
 
 
@@ -30,6 +30,8 @@ def translate(error: BaseException) -> HalleError | None:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
         return _disk_full()
+    if isinstance(cause, OSError) and cause.errno in _FAILING:
+        return _translate_damage(_FAILING[cause.errno])
     if not isinstance(cause, sqlite3.Error):
         return None
     extended = getattr(cause, "sqlite_errorcode", None)
@@ -49,9 +51,9 @@ def translate(error: BaseException) -> HalleError | None:
 
 def _disk_full() -> Unavailable:
     return Unavailable(
-        "The disk is full; nothing was changed.",
+        "The disk is full or takes no writes; nothing was changed.",
         code="disk-full",
-        hint="Free some space, then try again.",
+        hint="Free some space, or see why the disk cannot be written; then try again.",
     )
 
 

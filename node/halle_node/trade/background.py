@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 from sqlalchemy import Connection, or_, select
@@ -31,6 +32,8 @@ from halle_protocol.terms import Terms
 log = logging.getLogger(__name__)
 
 BATCH = 50
+READ_UP_S = 5.0
+READ_AGAIN_S = 0.1
 REMIND_S = 60
 
 
@@ -138,9 +141,25 @@ class Background:
             table.c.folded_status.in_(("shipped", "delivered")),
             table.c.folded_deadline_at < now,
         )
-        for key in self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))):
-            if self._room.db.read(partial(self._is_claimable, key=key, now=now)):
+
+        def claimable(conn: Connection) -> list[str]:
+            return [key for key in book.keys_of(conn, query.limit(BATCH)) if self._is_claimable(conn, key, now)]
+
+        # Weeks may have passed while nothing was read: the order may be over, and its end only a few blocks away.
+        if self._room.db.read(claimable) and await self._has_read_up():
+            for key in self._room.db.read(claimable):
                 await self._quietly(f"claim of {key}", partial(self._moves.settling.claim, key))
+
+    async def _has_read_up(self) -> bool:
+        """Say whether every event up to the chain's block of now is read, or is within some seconds."""
+        chain = self._room.chain
+        head = await chain.client.block_number()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_UP_S):
+                while chain.watcher.progress.next_block <= head:  # noqa: ASYNC110  the watcher tells of events only
+                    await asyncio.sleep(READ_AGAIN_S)
+                return True
+        return False
 
     def _is_claimable(self, conn: Connection, key: str, now: int) -> bool:
         """Say whether nothing is owed any more: no return is running, nothing is left to send."""

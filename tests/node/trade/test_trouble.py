@@ -17,7 +17,7 @@ from sqlalchemy import func, select, update
 from halle_node.catalog import stock
 from halle_node.db.schema.chain import chain_event, chain_tx
 from halle_node.db.schema.trade import trade_order
-from halle_node.trade import book, goods, letters, receiving
+from halle_node.trade import background, book, goods, letters, receiving
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError
 from halle_protocol.messages import Message, sign_message
 from halle_protocol.sealing import seal_envelope
@@ -366,6 +366,26 @@ async def test_second_payout_is_not_offered_before_the_first_is_seen(market) -> 
     await settle(shop, buyer)
     assert buyer.trade.order(key).balance.to_buyer == 100
     assert "refund" in names(shop.trade.order(key))
+
+
+async def test_shop_that_was_cut_off_for_weeks_does_not_claim_what_is_over(market, monkeypatch) -> None:
+    shop, buyer = market
+    monkeypatch.setattr(background, "READ_UP_S", 0.2)
+    key = await buyer.buy(shop)
+    await settle(buyer, shop)
+    await buyer.trade.approve(key)
+    await settle(buyer, shop)
+    await shop.trade.ship(key, "La Poste", "6A1")
+    await settle(shop, buyer)
+    await buyer.trade.act(key, "hand_over", code=buyer.trade.order(key).delivery_code)
+    await settle(buyer, shop)
+    await buyer.trade.act(key, "release")
+    await settle(buyer)
+    await buyer.chain.dev_advance(60 * DAY_S)
+    await shop.trade.work_once()  # it knows what time it is, and not yet what happened
+    assert all(each.purpose != "claim" for each in shop.trade.order(key).transactions)
+    await settle(shop, buyer)
+    assert shop.trade.order(key).summary.outcome == "released"
 
 
 async def test_offer_nobody_accepts_goes_back_to_the_buyer(hall: Hall, market) -> None:
