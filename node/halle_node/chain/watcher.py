@@ -87,6 +87,11 @@ class Watcher:
         self.caught_up = False
         """The chain was read to its end at least once since the start."""
 
+    @property
+    def next_block(self) -> int:
+        """Every block below this one is read; 0 while nothing is."""
+        return self.progress.next_block
+
     def subscribe(self, callback: Subscriber) -> None:
         """Have `callback(connection, events)` run in the transaction that stores events or raises their
         finality.

@@ -156,7 +156,7 @@ class Background:
         head = await chain.client.block_number()
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_UP_S):
-                while chain.watcher.progress.next_block <= head:  # noqa: ASYNC110  the watcher tells of events only
+                while chain.watcher.next_block <= head:  # noqa: ASYNC110  the watcher tells of events only
                     await asyncio.sleep(READ_AGAIN_S)
                 return True
         return False
