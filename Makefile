@@ -35,7 +35,7 @@ test: $(VENV)/.installed-dev tools
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/build.py --check

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from conftest import Faces
+from faces import Faces
 from hypothesis import given
 from hypothesis import strategies as st
 from stall import an_order

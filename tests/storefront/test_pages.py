@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 from browsing import PAGES
+from faces import Faces
 from sqlalchemy import Connection
 from stall import NOW, picture
 
-from conftest import Faces
 from halle_node.blocks.kubo import KeptPin, KuboStatus, Trouble
 from halle_node.chain.chain import ChainHealth
 from halle_node.chain.endpoint import EndpointState

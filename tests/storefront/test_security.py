@@ -6,7 +6,7 @@ import json
 
 import pytest
 from aiohttp import web
-from conftest import Faces, fill_path
+from faces import Faces, fill_path
 
 from halle_protocol.errors import Refused
 from halle_storefront.security import CSP, SESSION_COOKIE, SETUP_TTL_S, Doorkeeper
