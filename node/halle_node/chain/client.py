@@ -109,7 +109,7 @@ class ChainClient(Reader):
         if self.is_embedded:
             # It makes no blocks while nobody acts, so its newest block may be old.
             info = await self.request("halle_info")
-            return answers.quantity(info.get("time") if isinstance(info, dict) else None)
+            return answers.count(info.get("time") if isinstance(info, dict) else None)
         return (await self.head()).timestamp
 
     async def balance(self, address: bytes) -> int:
@@ -121,7 +121,7 @@ class ChainClient(Reader):
 
     async def final_nonce(self, address: bytes, at: int) -> int:
         """Return an account's nonce at a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
-        return await self.endpoints.agreed(answers.quantity, "eth_getTransactionCount", to_hex(address), hex(at))
+        return await self.endpoints.agreed(answers.count, "eth_getTransactionCount", to_hex(address), hex(at))
 
     async def final_hash(self, number: int) -> bytes:
         """Return the hash of a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
@@ -129,7 +129,7 @@ class ChainClient(Reader):
 
     async def nonce(self, address: bytes, at: int | str = "latest") -> int:
         tag = hex(at) if isinstance(at, int) else at
-        return answers.quantity(await self.request("eth_getTransactionCount", to_hex(address), tag))
+        return answers.count(await self.request("eth_getTransactionCount", to_hex(address), tag))
 
     async def call(
         self,
@@ -184,7 +184,7 @@ class ChainClient(Reader):
             answer = await self.request("eth_estimateGas", _message(sender, to, data, value))
         except RpcError as error:
             raise reverted(error, self.contract_name(to)) from error
-        return answers.quantity(answer)
+        return answers.count(answer)
 
     async def fees(self) -> Fees:
         """Return fees that hold through several full blocks."""

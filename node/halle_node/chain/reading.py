@@ -11,14 +11,17 @@ from halle_protocol.errors import Unavailable
 
 
 class Reader(ABC):
-    """Every method may raise Unavailable rpc-down, rpc-bad-answer, rpc-limited, rpc-inconsistent."""
+    """Every method may raise Unavailable.
+
+    Shape: rpc-down, rpc-bad-answer, rpc-limited, rpc-moved, rpc-too-large, rpc-inconsistent.
+    """
 
     @abstractmethod
     async def request(self, method: str, *params: Any) -> Any:
         """Return the raw result of any method. Raises: RpcError."""
 
     async def block_number(self) -> int:
-        return answers.quantity(await self.request("eth_blockNumber"))
+        return answers.count(await self.request("eth_blockNumber"))
 
     async def head(self) -> Block:
         found = await self.block("latest")
