@@ -34,6 +34,20 @@ class Reader(ABC):
         answer = await self.request("eth_getBlockByNumber", hex(at) if isinstance(at, int) else at, False)
         return None if answer is None else answers.block(answer)
 
+    async def block_hash(self, at: str) -> bytes:
+        return answers.block(await self.request("eth_getBlockByNumber", at, False)).hash
+
+    async def balance_at(self, address: bytes, at: str) -> int:
+        """Units: wei."""
+        return answers.quantity(await self.request("eth_getBalance", to_hex(address), at))
+
+    async def nonce_at(self, address: bytes, at: str) -> int:
+        return answers.count(await self.request("eth_getTransactionCount", to_hex(address), at))
+
+    async def call_at(self, message: dict[str, str], at: str) -> bytes:
+        """Return what a call answers. Shape: `message` as the chain spells it. Raises: RpcError."""
+        return answers.data(await self.request("eth_call", message, at))
+
     async def receipt(self, tx_hash: bytes) -> Receipt | None:
         """Return the receipt of a mined transaction, checked against the canonical block it names."""
         answer = await self.request("eth_getTransactionReceipt", to_hex(tx_hash))

@@ -27,6 +27,7 @@ MAX_ANSWER_BYTES = 8 << 20
 MAX_REFUSAL_BYTES = 65_536
 MAX_TEXT = 500
 PARALLEL_REQUESTS = 16
+REVERT_CODE = 3
 
 
 class RpcError(HalleError):
@@ -39,6 +40,11 @@ class RpcError(HalleError):
         self.rpc_code = rpc_code
         self.text = message
         self.revert_data = revert_data
+
+    @property
+    def is_revert(self) -> bool:
+        """Whether a contract refused, and not the endpoint."""
+        return bool(self.rpc_code == REVERT_CODE or self.revert_data or "revert" in self.text.lower())
 
 
 class RangeTooWide(RpcError):

@@ -46,7 +46,7 @@ class Hall:
 
     def __init__(self, folder: Path, rpc_url: str) -> None:
         self.folder = folder
-        self.rpc_url = rpc_url
+        self.rpc_urls = [rpc_url]
         self.homes: dict[str, Home] = {}
         self.away: set[str] = set()
         self.tamper: Callable[[bytes], bytes] | None = None
@@ -87,7 +87,7 @@ class Home:
         home, clock = self.config.home, self.clock
         self.db = open_database(home / "halle.db")
         self.blocks = BlockStore(home / "blocks")
-        self.chain = Chain(self.db, self._key, clock, rpc_urls=[self.hall.rpc_url], embedded_folder=home / "chain")
+        self.chain = Chain(self.db, self._key, clock, rpc_urls=self.hall.rpc_urls, embedded_folder=home / "chain")
         await self.chain.start()
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, clock)
         judge = ReviewJudge(self.db, self.chain)
