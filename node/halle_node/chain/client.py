@@ -14,11 +14,12 @@ from typing import Any
 import halle_contracts
 from halle_node.chain import answers
 from halle_node.chain.contracts import Contracts, discover
+from halle_node.chain.depths import usual_depths
 from halle_node.chain.embedded import CHAIN_ID as EMBEDDED_CHAIN_ID
 from halle_node.chain.endpoints import Endpoints
 from halle_node.chain.judge import Judge
 from halle_node.chain.reading import Reader, inconsistent, to_hex
-from halle_node.chain.records import DEFAULT_DEPTHS, EMBEDDED_DEPTHS, Depths
+from halle_node.chain.records import USUAL, Depths
 from halle_node.chain.rpc import REQUEST_TIMEOUT_S, RpcError
 from halle_protocol.errors import ConfigError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.keys import ZERO_ADDRESS
@@ -42,8 +43,13 @@ class ChainClient(Reader):
     """
 
     def __init__(
-        self, *rpc_urls: str, expected_chain_id: int | None = None, timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        *rpc_urls: str,
+        expected_chain_id: int | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        depths: Depths = USUAL,
     ) -> None:
+        self._set_depths = depths
         self.endpoints = Endpoints(rpc_urls, expected_chain_id=expected_chain_id, timeout_s=timeout_s)
         self.judge = Judge(self.endpoints)
         self._contracts: Contracts | None = None
@@ -84,7 +90,8 @@ class ChainClient(Reader):
 
     @property
     def depths(self) -> Depths:
-        return EMBEDDED_DEPTHS if self.is_embedded else DEFAULT_DEPTHS
+        """Raises: Unavailable rpc-down while the chain has not said which it is."""
+        return self._set_depths.over(usual_depths(self.chain_id, is_embedded=self.is_embedded))
 
     async def connect(self) -> None:
         """Learn which chain this is and where the contracts are, all or nothing. Calling again re-checks.
