@@ -80,6 +80,7 @@ class Home:
 
     def __init__(self, hall: Hall, name: str, keys: Keys, rules: Rules, phrase: str) -> None:
         self.hall, self.name, self.keys, self.rules, self.phrase = hall, name, keys, rules, phrase
+        self.is_replaced = False
         self.config = Config(home=hall.folder / name, name=name, country="FR", currency="EUR")
         self.clock: Callable[[], int] = lambda: int(time.time())
 
@@ -105,6 +106,7 @@ class Home:
             blocks=self.blocks,
             whereabouts=lambda: ["/ip4/127.0.0.1/tcp/1"],
             fetch=self.hall.fetch,
+            is_replaced=lambda: self.is_replaced,
             rules=self.rules,
         )
 
