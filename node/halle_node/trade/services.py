@@ -118,7 +118,7 @@ class Services:
 
     def _view(self, conn: Connection, store: StoreView, role: str) -> ServiceView:
         assert store.profile is not None
-        offer, language = store.profile.services[role], self._room.config.language
+        offer, language, names = store.profile.services[role], self._room.config.language, _symbols(self._room)
         record, median_s = record_of(conn, role, store.store)
         policy = store.profile.policies.get(policy_of(role))
         return ServiceView(
@@ -134,7 +134,13 @@ class Services:
             record=record,
             median_s=median_s,
             own=store.store == self._room.me,
+            limits={names[each.token]: int(each.most) for each in offer.limits if each.token in names},
+            max_days=offer.max_days,
         )
+
+
+def _symbols(room: Room) -> Mapping[bytes, str]:
+    return {token: symbol for symbol, (token, _) in room.chain.contracts.tokens.items()}
 
 
 def record_of(conn: Connection, role: str, address: bytes) -> tuple[Mapping[str, int], int | None]:

@@ -1,0 +1,312 @@
+"""Cover for what we bought, from an underwriter: ask, look at the offer, pay the premium.
+
+Rule: an offer is compared with what was asked and what the underwriter publishes before anybody sees it; the premium is
+an approval of exactly that much and the purchase, queued together with the note of the certificate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+import halle_contracts
+from halle_node.notify import notices
+from halle_node.trade import book, covers, letters
+from halle_node.trade.bonding import TOKEN, balance_of, free_bond
+from halle_node.trade.book import Order
+from halle_node.trade.certificate_facts import remember
+from halle_node.trade.covers import Cover
+from halle_node.trade.folding import refresh, state_of
+from halle_node.trade.listing import name_of
+from halle_node.trade.room import Room
+from halle_node.trade.services import policy_of
+from halle_node.trade.views import CoverChoice, CoverPrice
+from halle_protocol.cover import Certificate, item_hash, offer_signer, premium_of
+from halle_protocol.documents import Profile, Service
+from halle_protocol.errors import Refused
+from halle_protocol.keys import parse_address, to_checksum
+from halle_protocol.messages import CoverDecline, CoverOffer, Message, parse_message, thread_of
+
+ROLE = "underwriter"
+DAY_S = 86_400
+DEFAULT_DAYS = 365
+MOST_OPEN = 20
+
+
+class Insuring:
+    """A buyer's moves."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    async def ask(
+        self,
+        order_key: str,
+        underwriter: str,
+        *,
+        line: int = 0,
+        cover: int | None = None,
+        days: int | None = None,
+        note: str = "",
+    ) -> str:
+        """Ask for cover of a line of an order of ours; return the key of the question. None asks for the most.
+
+        Raises: Refused underwriter-unknown, order-not-insurable, line-unknown, cover-out-of-range, already-covered,
+        token-not-covered, cover-too-large, term-too-long, arbiter-is-underwriter, already-asked.
+        """
+        room, other = self._room, parse_address(underwriter.strip())
+        await room.ask_chain_time()
+
+        def change(conn: Connection) -> str:
+            order = self._bought(conn, order_key)
+            profile, service = _offer_of(room, other)
+            policy = profile.policies[policy_of(ROLE)]
+            terms, document, state = order.known_terms(), order.known_document(), state_of(conn, order)
+            if other in (terms.arbiter, terms.backup_arbiter):
+                raise conflict()
+            most = covers.insurable_amount(state, document, line)
+            wanted = min(most, limit_of(room, service, terms.token, most)) if cover is None else cover
+            covers.check_amount(conn, state, document, line, wanted)
+            length = days or service.max_days or DEFAULT_DAYS
+            check_limits(room, service, terms.token, wanted, length)
+            _check_unasked(covers.listing(conn, "buyer"), conn, order, other, line, room.chain_time())
+            body = {
+                "terms": terms,
+                "order_document": document.encode(),
+                "line": line,
+                "cover": wanted,
+                "days": length,
+                "policy": policy,
+                "fee_bps": service.fee_bps,
+                "respond_within": service.respond_within_s,
+                "note": note,
+                "reply": letters.reply_route(room),
+            }
+            to = letters.store_destination(room, other)
+            thread = thread_of(room.me, other, order.order_id)
+            message = letters.compose(room, other, thread, "cover/request", body)
+            key = covers.add(conn, "buyer", other, message, order.order_id, room.clock())
+            room.messages.send(conn, message, to.prekey, to.route)
+            return key
+
+        return await room.db.write(change)
+
+    async def buy(self, key: str, premium: int) -> None:
+        """Pay the premium that was shown; the certificate is ours as soon as the chain has it.
+
+        Raises: Refused cover-not-offered, offer-changed, offer-expired, already-sent, bond-too-small,
+        balance-too-small, keys-locked, order-not-insurable.
+        """
+        room = self._room
+        now = await room.ask_chain_time()
+        _ = room.keys.store_private
+        cover = room.db.read(lambda conn: covers.find(conn, key, "buyer"))
+        paper = cover.known_offer().certificate
+        await self._check_bond(paper)
+        await self._check_balance(paper)
+
+        def change(conn: Connection) -> None:
+            current = covers.find(conn, key, "buyer")
+            offer = current.known_offer()
+            if offer.certificate != paper or int(paper.premium) != premium:
+                raise Refused("The offer is another one by now.", code="offer-changed", hint="Look at it again.")
+            status = covers.status_of(conn, current, now)
+            if status == "expired":
+                raise Refused("The time to pay is over.", code="offer-expired", hint="Ask again.")
+            if status != "offered":
+                raise Refused("The premium is paid or on its way.", code="already-sent", hint="See the certificate.")
+            order = self._bought(conn, current.order_id.hex())
+            line = current.request.line
+            covers.check_amount(conn, state_of(conn, order), order.known_document(), line, int(paper.cover))
+            self._enqueue(conn, order, current, offer)
+
+        await room.db.write(change)
+
+    def choices(self, order_key: str) -> list[CoverChoice]:
+        """Return the underwriters who may insure lines of an order, with the premium for as much as they cover.
+
+        Nothing for what cannot be insured.
+        """
+        room = self._room
+
+        def read(conn: Connection) -> list[CoverChoice]:
+            order = book.find(conn, order_key)
+            if order.role != "buyer" or order.terms is None or order.document is None:
+                return []
+            found = [store for store in room.index.stores() if store.profile and ROLE in store.profile.services]
+            return [
+                choice
+                for store in found
+                if store.profile and store.store != room.me and policy_of(ROLE) in store.profile.policies
+                if (choice := self._choice(conn, order, store.store, store.name, store.profile)).prices
+            ]
+
+        return room.db.read(read)
+
+    def _choice(self, conn: Connection, order: Order, store: bytes, name: str, profile: Profile) -> CoverChoice:
+        service, terms, document = profile.services[ROLE], order.known_terms(), order.known_document()
+        state, prices = state_of(conn, order), []
+        spare = state.total - state.paid_out_buyer - covers.covered(conn, state)
+        for line, each in enumerate(document.lines):
+            try:
+                most = covers.insurable_amount(state, document, line)
+                cover = min(most, spare, limit_of(self._room, service, terms.token, most))
+            except Refused:
+                continue
+            if cover > 0 and store not in (terms.arbiter, terms.backup_arbiter):
+                prices.append(CoverPrice(line, each.title or each.handle, cover, premium_of(cover, service.fee_bps)))
+        return CoverChoice(to_checksum(store), name, service.fee_bps, service.max_days or DEFAULT_DAYS, tuple(prices))
+
+    def _bought(self, conn: Connection, key: str) -> Order:
+        order = book.find(conn, key)
+        if order.role != "buyer":
+            raise Refused("Only what you bought can be insured.", code="order-not-insurable", hint="Name a purchase.")
+        return order
+
+    async def _check_bond(self, paper: Certificate) -> None:
+        free = await free_bond(self._room, paper.underwriter, paper.token)
+        if free + int(paper.premium) < int(paper.cover):
+            raise Refused(
+                "The underwriter's free bond no longer covers this.",
+                code="bond-too-small",
+                hint="Nothing was paid. Ask them, or another underwriter.",
+            )
+
+    async def _check_balance(self, paper: Certificate) -> None:
+        room = self._room
+        balance = await balance_of(room, room.me, paper.token)
+        if balance < int(paper.premium):
+            raise Refused(
+                f"Your account holds {balance} of the premium's {paper.premium}.",
+                code="balance-too-small",
+                hint="Top up the account, then pay again.",
+            )
+
+    def _enqueue(self, conn: Connection, order: Order, cover: Cover, offer: CoverOffer) -> None:
+        room, paper = self._room, offer.certificate
+        warranty, ref = room.chain.contracts.warranty, cover.row.certificate_id
+        calls = (
+            (paper.token, TOKEN, "approve", (warranty, int(paper.premium)), "approve-premium"),
+            (warranty, "Warranty", "buy", (paper.as_tuple(), offer.deadline, offer.signature), "buy-cover"),
+        )
+        for to, contract, function, arguments, purpose in calls:
+            data = halle_contracts.encode_call(contract, function, *arguments)
+            row = room.chain.outbox.enqueue(conn, signer=room.me, to=to, data=data, purpose=purpose, ref=bytes(ref))
+            book.add_transaction(conn, order.key, row, purpose, room.clock())
+        remember(conn, cover.certificate_id, order.order_id)
+        refresh(conn, order.key, room.clock())
+
+
+def take_answer(room: Room, conn: Connection, message: Message) -> None:
+    """Take in an underwriter's answer to a question of ours.
+
+    Raises: Refused cover-unasked, already-sent and those of `check_offer`; RemoteProtocolError bad-signature.
+    """
+    body = parse_message(message)
+    if not isinstance(body, CoverOffer | CoverDecline):
+        return
+    try:
+        cover = covers.find(conn, body.request_id.hex(), "buyer")
+    except Refused:
+        cover = None
+    if cover is None or (cover.other, cover.message.thread) != (message.sender, message.thread):
+        raise Refused("Nobody here asked for this cover.", code="cover-unasked")
+    if covers.status_of(conn, cover, room.chain_time()) in ("paying", "bought"):
+        raise Refused("The cover was bought on an earlier answer.", code="already-sent")
+    offer = body if isinstance(body, CoverOffer) else None
+    if offer is not None:
+        check_offer(room, cover, offer, room.chain_time())
+    covers.answered(conn, cover.key, message, offer, room.clock())
+    order = book.by_order_id(conn, cover.order_id)
+    if order is not None:
+        facts = {"who": name_of(room, cover.other), "what": order.row.title}
+        notices.add(conn, "cover-answered", order.key, room.clock(), once=f"cover/{message.id.hex()}", **facts)
+
+
+def check_offer(room: Room, cover: Cover, offer: CoverOffer, now: int) -> None:
+    """Pass when an offer is what was asked for, on the terms that were read, and would count on our chain.
+
+    Raises: Refused wrong-chain, offer-mismatch (naming what differs), offer-expired; RemoteProtocolError bad-signature.
+    """
+    request, paper, document = cover.request, offer.certificate, cover.document
+    ours = (room.chain.client.chain_id, room.chain.contracts.warranty)
+    if (offer.chain_id, offer.contract) != ours:
+        raise Refused("The offer is for another chain or contract.", code="wrong-chain")
+    length = paper.ends_at - paper.starts_at
+    same: dict[str, Any] = {
+        "underwriter": cover.other,
+        "holder": room.me,
+        "token": request.terms.token,
+        "arbiter": request.terms.arbiter,
+        "arbiter_within": request.terms.arbiter_within,
+        "respond_within": request.respond_within,
+        "order_id": cover.order_id,
+        "item_hash": item_hash(document, request.line),
+        "serial_hash": bytes(32),
+        "terms_hash": request.policy.digest,
+    }
+    wrong = [name for name, value in same.items() if getattr(paper, name) != value]
+    wrong += [] if 0 < paper.cover <= request.cover else ["cover"]
+    wrong += [] if 0 < paper.premium <= premium_of(int(paper.cover), request.fee_bps) else ["premium"]
+    wrong += [] if 0 < length <= request.days * DAY_S and paper.starts_at <= offer.deadline else ["term"]
+    if wrong:
+        raise Refused(
+            f"The offer is not what was asked for: {', '.join(wrong)}.",
+            code="offer-mismatch",
+            hint="Offer what was asked, for no more than you publish.",
+            changed=tuple(wrong),
+        )
+    if now > offer.deadline or now > paper.ends_at:
+        raise Refused("The offer is over already.", code="offer-expired", hint="Offer again.")
+    if offer_signer(paper, offer.deadline, offer.signature, *ours) != paper.underwriter:
+        raise Refused("The underwriter did not sign this offer.", code="offer-signature", hint="Sign it again.")
+
+
+def check_limits(room: Room, service: Service, token: bytes, cover: int, days: int) -> None:
+    """Pass when a published offer allows this; one without limits leaves it to a person.
+
+    Raises: Refused token-not-covered, cover-too-large, term-too-long.
+    """
+    most = limit_of(room, service, token, cover)
+    if cover > most:
+        raise Refused(f"They cover at most {most}.", code="cover-too-large", hint="Ask for less.")
+    if service.max_days and days > service.max_days:
+        raise Refused(f"They cover at most {service.max_days} days.", code="term-too-long", hint="Ask for fewer days.")
+
+
+def limit_of(room: Room, service: Service, token: bytes, unlimited: int) -> int:
+    """Return the most a published offer covers in a token; `unlimited` without limits.
+
+    Raises: Refused token-not-covered.
+    """
+    if not service.limits:
+        return unlimited
+    here = room.chain.client.chain_id
+    found = [int(each.most) for each in service.limits if (each.chain_id, each.token) == (here, token)]
+    if not found:
+        raise Refused("They do not cover in this token.", code="token-not-covered", hint="Ask another underwriter.")
+    return max(found)
+
+
+def conflict() -> Refused:
+    """Return why the arbiter of an order cannot insure it."""
+    return Refused(
+        "The arbiter of an order cannot insure it.", code="arbiter-is-underwriter", hint="Ask another underwriter."
+    )
+
+
+def _offer_of(room: Room, underwriter: bytes) -> tuple[Profile, Service]:
+    view = None if underwriter == room.me else room.index.store(underwriter)
+    profile = view.profile if view else None
+    if profile is None or ROLE not in profile.services or policy_of(ROLE) not in profile.policies:
+        raise Refused("They insure nothing, as far as is known here.", code="underwriter-unknown", hint="See the list.")
+    return profile, profile.services[ROLE]
+
+
+def _check_unasked(known: list[Cover], conn: Connection, order: Order, other: bytes, line: int, now: int) -> None:
+    live = [each for each in known if covers.status_of(conn, each, now) in ("asked", "offered", "paying")]
+    if len(live) >= MOST_OPEN or any(
+        (each.order_id, each.other, each.request.line) == (order.order_id, other, line) for each in live
+    ):
+        raise Refused("This was asked already.", code="already-asked", hint="Wait for the answer, or take the offer.")
