@@ -42,7 +42,7 @@ class Bonding:
         for symbol, (token, decimals) in room.chain.contracts.tokens.items():
             bond, reserved = await bond_of(room, room.me, token)
             balance = await balance_of(room, room.me, token)
-            found.append(BondView(symbol, decimals, bond, reserved, balance))
+            found.append(BondView(token, symbol, decimals, bond, reserved, balance))
         return found
 
     async def deposit(self, token: bytes, amount: int) -> None:

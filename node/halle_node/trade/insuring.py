@@ -20,7 +20,7 @@ from halle_node.trade.covers import Cover
 from halle_node.trade.folding import refresh, state_of
 from halle_node.trade.listing import name_of
 from halle_node.trade.room import Room
-from halle_node.trade.services import policy_of
+from halle_node.trade.services import policy_of, record_of
 from halle_node.trade.views import CoverChoice, CoverPrice
 from halle_protocol.cover import Certificate, item_hash, offer_signer, premium_of
 from halle_protocol.documents import Profile, Service
@@ -156,7 +156,17 @@ class Insuring:
                 continue
             if cover > 0 and store not in (terms.arbiter, terms.backup_arbiter):
                 prices.append(CoverPrice(line, each.title or each.handle, cover, premium_of(cover, service.fee_bps)))
-        return CoverChoice(to_checksum(store), name, service.fee_bps, service.max_days or DEFAULT_DAYS, tuple(prices))
+        return CoverChoice(
+            address=to_checksum(store),
+            name=name,
+            fee_bps=service.fee_bps,
+            max_days=service.max_days or DEFAULT_DAYS,
+            respond_within_s=service.respond_within_s,
+            record=record_of(conn, ROLE, store)[0],
+            token_symbol=document.token_symbol,
+            token_decimals=document.token_decimals,
+            prices=tuple(prices),
+        )
 
     def _bought(self, conn: Connection, key: str) -> Order:
         order = book.find(conn, key)

@@ -348,6 +348,10 @@ class CoverChoice:
     name: str
     fee_bps: int
     max_days: int
+    respond_within_s: int
+    record: Mapping[str, int]
+    token_symbol: str
+    token_decimals: int
     prices: tuple[CoverPrice, ...]
 
 
@@ -388,6 +392,7 @@ class CoverCard:
 class BondView:
     """Our bond in one token, and what the account holds beside it. Units: token's smallest unit."""
 
+    token: bytes
     token_symbol: str
     token_decimals: int
     bond: int
