@@ -119,15 +119,12 @@ def _limits(node: ServedNode, form: Form) -> dict[str, int]:
 
 def _shown_limits(profile: ProfileForm, bonds: list[BondView]) -> dict[str, str]:
     """The published limits as their form shows them."""
-    offer = profile.services.get("underwriter")
+    offer, shown = profile.services.get("underwriter"), {}
     known = {each.token: each for each in bonds}
-    return {
-        known[
-            limit.token
-        ].token_symbol: f"{Decimal(limit.most).scaleb(-known[limit.token].token_decimals).normalize():f}"
-        for limit in (offer.limits if offer else ())
-        if limit.token in known
-    }
+    for limit in offer.limits if offer else ():
+        if found := known.get(limit.token):
+            shown[found.token_symbol] = f"{Decimal(limit.most).scaleb(-found.token_decimals).normalize():f}"
+    return shown
 
 
 async def attest(request: web.Request) -> web.Response:

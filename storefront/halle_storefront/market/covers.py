@@ -28,5 +28,5 @@ async def ask(request: web.Request) -> web.Response:
 async def buy(request: web.Request) -> web.Response:
     """Pay the premium that the page showed."""
     trade, form, key = node_of(request).trade, await read_form(request), request.match_info["key"]
-    await trade.insuring.buy(key, form.whole("premium"))
+    await trade.insuring.buy(key, token_units(form.text("premium"), 0))
     return see_other(here(request, f"/market/orders/{trade.cover(key).order_key}?done=done#covers"))
