@@ -95,6 +95,7 @@ def _view(room: Room, conn: Connection, order: Order, state: OrderState, certifi
     opened, paid = _last(events, "ClaimOpened"), _last(events, "ClaimPaid")
     spent = sum(int(event.args["amount"]) for event in events if event.name == "ClaimPaid")
     symbol, _ = token_of(room, order, state.token)
+    said = claim_messages(conn, certificate_id)
     is_open = opened is not None and (paid is None or paid.id < opened.id) and _status(events) != "contested"
     return CertificateView(
         certificate_id=certificate_id,
@@ -106,6 +107,7 @@ def _view(room: Room, conn: Connection, order: Order, state: OrderState, certifi
         respond_by=int(opened.args["deadline"]) if is_open and opened else None,
         claim_amount=int(opened.args["amount"]) if opened and _status(events) in OPEN_WORDS else None,
         name=certificate_name(certificate_id),
+        said=tuple(_line(each, certificate_state(conn, certificate_id).underwriter) for each in said),
     )
 
 

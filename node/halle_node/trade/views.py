@@ -307,6 +307,8 @@ class CertificateView:
     claim_amount: int | None = None
     name: str = ""
     """What `act` takes in the place of an order key."""
+    said: tuple[ChatLine, ...] = ()
+    """What was said of it outside the order."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 import halle_contracts
 from halle_node.messages.route import Destination
-from halle_node.trade import attachments, book, chainwork, letters, offer
+from halle_node.trade import attachments, book, chainwork, covers, letters, offer
 from halle_node.trade.arbiting import destination_of_side
 from halle_node.trade.bonding import TOKEN, balance_of, free_bond
 from halle_node.trade.book import Order
@@ -28,7 +28,7 @@ from halle_node.trade.room import Room
 from halle_protocol.cover import Certificate, item_hash
 from halle_protocol.documents import WarrantyOffer
 from halle_protocol.errors import HalleError, Refused, Unavailable
-from halle_protocol.keys import keccak256, parse_address
+from halle_protocol.keys import ZERO_ADDRESS, keccak256, parse_address
 from halle_protocol.messages import Message, parse_message, thread_of
 from halle_protocol.order import OrderState
 from halle_protocol.warranty import CertificateState
@@ -242,7 +242,10 @@ class Warranties:
         if order is not None and order.role != "arbiter" and {order.buyer, order.merchant} == set(sides):
             letters.send(room, conn, order, kind, body)
             return
-        for side in (each for each in sides if each != room.me):
+        cover = covers.by_certificate(conn, desk.id)
+        if kind == "claim/contest" and cover is not None and cover.certificate is not None:
+            sides += (cover.certificate.arbiter,)  # who sees the holder's bundle must hear us too
+        for side in (each for each in sides if each not in (room.me, ZERO_ADDRESS)):
             reference = desk.state.order_id if kind.startswith("case/") else desk.id.to_bytes(32, "big")
             message = letters.compose(room, side, thread_of(room.me, side, reference), kind, body)
             add_claim_message(conn, desk.id, message)
@@ -336,7 +339,9 @@ def take_claim(room: Room, conn: Connection, message: Message) -> None:
     certificate_id = int(parse_message(message).certificate_id)  # type: ignore[union-attr]
     state = certificate_state(conn, certificate_id)
     sides = {state.holder, state.underwriter}
-    if message.sender not in sides or room.me not in sides:
+    case = book.by_order_id(conn, state.order_id)
+    heard = {room.me} if case is not None and case.role == "arbiter" else sides
+    if message.sender not in sides or room.me not in heard:
         # A transfer is heard of by one node sooner than by the other: the sender keeps the message and tries again.
         raise Unavailable("The chain does not show both of us beside this certificate yet.", code="certificate-unseen")
     if len(claim_messages(conn, certificate_id)) >= MAX_CLAIM_MESSAGES:

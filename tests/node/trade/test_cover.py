@@ -153,6 +153,8 @@ async def test_contested_claim_is_ruled_by_the_arbiter_of_the_order(scene: Scene
 
     case = scene.arbiter.trade.order(scene.buyer.trade.order(key).summary.order_id)
     assert "rule_warranty_claim" in {move.name for move in case.next_actions}
+    assert [bundle.text for bundle in case.bundles] == ["It shrank"]
+    assert [line.text for line in case.certificates[0].said] == ["Washed too hot"]
     await scene.arbiter.trade.act(case.order_key, "rule_warranty_claim", amount=5 * EURO, text="A fifth")
     await scene.rest()
 
