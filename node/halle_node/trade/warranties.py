@@ -238,7 +238,7 @@ class Warranties:
     def _tell(self, conn: Connection, desk: Desk, kind: str, body: dict[str, Any]) -> None:
         """Tell the other side; whoever cannot be reached sees the chain's own event."""
         room, order = self._room, desk.order
-        sides = (desk.state.holder, desk.state.underwriter)
+        sides: tuple[bytes, ...] = (desk.state.holder, desk.state.underwriter)
         if order is not None and order.role != "arbiter" and {order.buyer, order.merchant} == set(sides):
             letters.send(room, conn, order, kind, body)
             return
