@@ -6,8 +6,8 @@ from sqlalchemy import Connection
 
 from halle_node.trade import book, covers
 from halle_node.trade.certificate_facts import certificate_name
+from halle_node.trade.cover_checks import DAY_S
 from halle_node.trade.covers import Cover, Role
-from halle_node.trade.insuring import DAY_S
 from halle_node.trade.listing import name_of
 from halle_node.trade.room import Room
 from halle_node.trade.views import CoverCard

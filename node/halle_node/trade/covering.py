@@ -16,9 +16,9 @@ from halle_node.messages.route import Destination
 from halle_node.notify import notices
 from halle_node.trade import covers, letters
 from halle_node.trade.bonding import free_bond
+from halle_node.trade.cover_checks import DAY_S, ROLE, check_limits, conflict
 from halle_node.trade.covers import Cover
 from halle_node.trade.folding import chain_facts
-from halle_node.trade.insuring import DAY_S, ROLE, check_limits, conflict
 from halle_node.trade.room import Room
 from halle_node.trade.services import policy_of
 from halle_protocol.cover import Certificate, item_hash, premium_of, sign_offer
