@@ -18,6 +18,7 @@ NOTE = "<!-- Written by docs/build.py from the code: change it there, then run `
 
 def settings_page() -> str:
     """Return docs/settings.md."""
+    from halle_node.chain.depths import CHAINS, LOCAL, UNKNOWN_CHAIN
     from halle_node.config import describe
 
     lines = [
@@ -28,6 +29,15 @@ def settings_page() -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [f"| `{s.name}` | `{s.env}` | {_code(s.default)} | {s.unit} | {s.help} |" for s in describe()]
+    lines += [
+        "\n## Usual confirmations\n",
+        "What `confirmations_safe` and `confirmations_final` are while they are 0; the payment's block is the first.\n",
+        "| chain | id | safe | final |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| {name} | {number} | {usual.safe} | {usual.final} |" for number, (name, usual) in CHAINS.items()]
+    lines += [f"| the embedded chain | | {LOCAL.safe} | {LOCAL.final} |"]
+    lines += [f"| any other | | {UNKNOWN_CHAIN.safe} | {UNKNOWN_CHAIN.final} |"]
     return "\n".join(lines) + "\n"
 
 

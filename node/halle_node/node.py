@@ -30,7 +30,7 @@ from halle_node.catalog.report import Published
 from halle_node.catalog.site import SiteRenderer
 from halle_node.chain.bonds import bonded
 from halle_node.chain.chain import Chain
-from halle_node.chain.records import DEFAULT_DEPTHS, Depths
+from halle_node.chain.records import Depths
 from halle_node.comeback import Comeback
 from halle_node.config import Config, paths
 from halle_node.db import open_database
@@ -150,7 +150,7 @@ class Node:
             chain_id=self.config.chain_id,
             embedded_port=self.config.chain_port,
             embedded_folder=where["chain"],
-            depths=self._depths(),
+            depths=Depths(self.config.confirmations_safe, self.config.confirmations_final),
         )
         self.chain.outbox.restored_at = self.comeback.restored_at
         self.access = AccessList(self.db, self.clock, own={to_checksum(self.keys.store_address)})
@@ -359,12 +359,6 @@ class Node:
             return None if published is None else published.head
 
         return Source(self.blocks, self.keys.store_address, head, self.naming.point_to, self.clock)
-
-    def _depths(self) -> Depths | None:
-        safe, final = self.config.confirmations_safe, self.config.confirmations_final
-        if not safe and not final:
-            return None
-        return Depths(safe or DEFAULT_DEPTHS.safe, final or max(safe, DEFAULT_DEPTHS.final))
 
     def _network_config(self) -> NetworkConfig:
         return NetworkConfig(

@@ -501,6 +501,14 @@ ERROR_WORDS = {
         N_("The chain's endpoint gives answers that cannot be used."),
         N_("Use another endpoint if this lasts."),
     ),
+    "rpc-too-large": (
+        N_("The chain's endpoint floods this node with an answer that is far too large."),
+        N_("It is not asked any more for a while. Take it out of the settings."),
+    ),
+    "rpc-moved": (
+        N_("The chain's endpoint sends us to another address, which is not followed."),
+        N_("If you trust that address, put it into the settings."),
+    ),
     "rpc-inconsistent": (
         N_("The chain's endpoint contradicts itself."),
         N_("The node asks again; use another endpoint if this lasts."),

@@ -42,6 +42,13 @@ def test_french_keeps_every_placeholder() -> None:
             assert set(PLACEHOLDER.findall(text)) <= set(PLACEHOLDER.findall(ids[-1])), message.id
 
 
+def test_french_apostrophes_are_round() -> None:
+    for message in catalogue("fr"):
+        texts = [message.string] if isinstance(message.string, str) else list(message.string)
+        for text in texts if message.id else ():
+            assert not re.search(r"\w'\w", text), f"write ’ in: {text}"
+
+
 def test_language_follows_cookie_then_browser_then_english() -> None:
     from aiohttp.test_utils import make_mocked_request
 

@@ -8,10 +8,11 @@ Long because the columns of one dialect are read in one place; other dialects ge
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from pydantic_core import from_json
 
 from halle_node.catalog.checking import complete
 from halle_node.catalog.columns import (
@@ -260,12 +261,12 @@ class _Builder:
             found["delivery_proof"] = first["delivery_proof"]
         try:
             if self._has("translations"):
-                texts = json.loads(first["translations"] or "{}")
+                texts = from_json(first["translations"] or "{}")
                 found["translations"] = {key: Translation(str(one[0]), str(one[1])) for key, one in texts.items()}
             if self._has("attributes"):
-                found["attributes"] = {str(k): str(v) for k, v in json.loads(first["attributes"] or "{}").items()}
+                found["attributes"] = {str(k): str(v) for k, v in from_json(first["attributes"] or "{}").items()}
             if self._has("warranty"):
-                parts = json.loads(first["warranty"] or "null")
+                parts = from_json(first["warranty"] or "null")
                 found["warranty"] = WarrantyForm(int(parts[0]), int(parts[1]), str(parts[2])) if parts else None
             if self._has("min_quantity"):
                 found["min_quantity"] = int(first["min_quantity"] or 1)

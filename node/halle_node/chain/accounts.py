@@ -90,6 +90,6 @@ async def is_signed(client: ChainClient, check: ChainCheck, *, at: int | str = "
     arguments = (check.signer, check.digest, check.signature)
     code = halle_contracts.encode_constructor("SignatureValidator", *arguments)
     try:
-        return await client.call_raw(b"", code, at=at, gas=CHECK_GAS, agreed=True) == b"\x01"
+        return await client.call_raw(b"", code, at=at, gas=CHECK_GAS) == b"\x01"
     except Refused:
         return False  # it reverted: malformed, out of gas, or an account that refuses so

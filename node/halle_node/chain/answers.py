@@ -5,6 +5,7 @@ Raises: Unavailable rpc-bad-answer, from every function here.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,10 +15,17 @@ from halle_protocol.errors import Unavailable
 T = TypeVar("T")
 HASH_BYTES = 32
 ADDRESS_BYTES = 20
+QUANTITY_BITS, BLOOM_BITS = 256, 2_048
+COUNT_BITS = 63
+"""Of what is counted and stored: blocks, logs, seconds, transactions."""
 
 
 def quantity(value: Any) -> int:
     return _read(lambda: _quantity(value), value)
+
+
+def count(value: Any) -> int:
+    return _read(lambda: _count(value), value)
 
 
 def data(value: Any, size: int | None = None) -> bytes:
@@ -28,13 +36,13 @@ def block(value: Any) -> Block:
     """Shape: a block object whose transactions are hashes."""
     return _read(
         lambda: Block(
-            number=_quantity(value["number"]),
+            number=_count(value["number"]),
             hash=_data(value["hash"], HASH_BYTES),
             parent_hash=_data(value["parentHash"], HASH_BYTES),
-            timestamp=_quantity(value["timestamp"]),
+            timestamp=_count(value["timestamp"]),
             base_fee=_quantity(value.get("baseFeePerGas") or "0x0"),
             tx_hashes=tuple(_data(each, HASH_BYTES) for each in value["transactions"]),
-            bloom=_quantity(value.get("logsBloom") or "0x0"),
+            bloom=_quantity(value.get("logsBloom") or "0x0", BLOOM_BITS),
         ),
         value,
     )
@@ -52,10 +60,10 @@ def receipt(value: Any) -> Receipt:
     return _read(
         lambda: Receipt(
             tx_hash=_data(value["transactionHash"], HASH_BYTES),
-            block_number=_quantity(value["blockNumber"]),
+            block_number=_count(value["blockNumber"]),
             block_hash=_data(value["blockHash"], HASH_BYTES),
             succeeded=_quantity(value["status"]) == 1,
-            gas_used=_quantity(value["gasUsed"]),
+            gas_used=_count(value["gasUsed"]),
             logs=tuple(_log(each) for each in value["logs"]),
         ),
         value,
@@ -67,17 +75,24 @@ def _log(value: Any) -> Log:
         address=_data(value["address"], ADDRESS_BYTES),
         topics=tuple(_data(topic, HASH_BYTES) for topic in value["topics"]),
         data=_data(value["data"], None),
-        block_number=_quantity(value["blockNumber"]),
+        block_number=_count(value["blockNumber"]),
         block_hash=_data(value["blockHash"], HASH_BYTES),
         tx_hash=_data(value["transactionHash"], HASH_BYTES),
-        log_index=_quantity(value["logIndex"]),
+        log_index=_count(value["logIndex"]),
     )
 
 
-def _quantity(value: Any) -> int:
-    if not isinstance(value, str) or not value.startswith("0x"):
+def _quantity(value: Any, bits: int = QUANTITY_BITS) -> int:
+    if not isinstance(value, str) or not value.startswith("0x") or len(value) > 2 + max(bits, QUANTITY_BITS) // 4:
         raise ValueError("not a quantity")
-    return int(value, 16)
+    found = int(value, 16)
+    if found.bit_length() > bits:
+        raise ValueError(f"a quantity of more than {bits} bits")
+    return found
+
+
+def _count(value: Any) -> int:
+    return _quantity(value, COUNT_BITS)
 
 
 def _data(value: Any, size: int | None) -> bytes:
@@ -94,7 +109,7 @@ def _read(reader: Callable[[], T], value: Any) -> T:
         return reader()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unavailable(
-            f"The chain endpoint's answer is malformed ({error}): {str(value)[:120]}",
+            f"The chain endpoint's answer is malformed ({error}): {reprlib.repr(value)[:120]}",
             code="rpc-bad-answer",
             hint="Use another rpc_url if this lasts.",
         ) from error

@@ -19,7 +19,7 @@ from halle_node.chain.contracts import Contracts
 from halle_node.chain.endpoint import EndpointState
 from halle_node.chain.outbox import Outbox, Signers
 from halle_node.chain.process import EmbeddedChain
-from halle_node.chain.records import Depths
+from halle_node.chain.records import USUAL, Depths
 from halle_node.chain.watcher import Progress, Watcher
 from halle_node.db import Database
 from halle_protocol.errors import Unavailable
@@ -90,7 +90,7 @@ class Chain:
         chain_id: int = 0,
         embedded_port: int = 0,
         embedded_folder: Path,
-        depths: Depths | None = None,
+        depths: Depths = USUAL,
     ) -> None:
         self._process: EmbeddedChain | None = None
         self._embedded_folder = embedded_folder
@@ -98,10 +98,10 @@ class Chain:
         self._starts_own = not rpc_urls
         urls = tuple(rpc_urls) or (f"http://{LOOPBACK}:{self._embedded_port}",)
         self.rpc_url = urls[0]
-        self.client = ChainClient(*urls, expected_chain_id=chain_id or None)
+        self.client = ChainClient(*urls, expected_chain_id=chain_id or None, depths=depths)
         self.accounts = AccountSignatures(self.client)
-        self.outbox = Outbox(db, self.client, signers, clock=clock, depths=depths)
-        self.watcher = Watcher(db, self.client, depths=depths)
+        self.outbox = Outbox(db, self.client, signers, clock=clock)
+        self.watcher = Watcher(db, self.client)
 
     @property
     def contracts(self) -> Contracts:

@@ -1,7 +1,8 @@
 """What the node asks of a chain, and what it believes of the answers.
 
 Rule: one endpoint may be wrong, slow or lying. None that serves another chain is asked; a receipt or log that
-does not agree with the canonical block it names is not believed.
+does not agree with the canonical block it names is not believed. Balances and what contracts answer are believed when
+a second endpoint says the same, where there is one.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from typing import Any
 import halle_contracts
 from halle_node.chain import answers
 from halle_node.chain.contracts import Contracts, discover
+from halle_node.chain.depths import usual_depths
 from halle_node.chain.embedded import CHAIN_ID as EMBEDDED_CHAIN_ID
 from halle_node.chain.endpoints import Endpoints
+from halle_node.chain.judge import Judge
 from halle_node.chain.reading import Reader, inconsistent, to_hex
-from halle_node.chain.records import DEFAULT_DEPTHS, EMBEDDED_DEPTHS, Depths
+from halle_node.chain.records import USUAL, Depths
 from halle_node.chain.rpc import REQUEST_TIMEOUT_S, RpcError
 from halle_protocol.errors import ConfigError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.keys import ZERO_ADDRESS
 
 EMBEDDED_CLIENT = "Halle/embedded/"
 MIN_TIP_WEI = 1
-REVERT_CODE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,15 @@ class ChainClient(Reader):
     """
 
     def __init__(
-        self, *rpc_urls: str, expected_chain_id: int | None = None, timeout_s: float = REQUEST_TIMEOUT_S
+        self,
+        *rpc_urls: str,
+        expected_chain_id: int | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        depths: Depths = USUAL,
     ) -> None:
+        self._set_depths = depths
         self.endpoints = Endpoints(rpc_urls, expected_chain_id=expected_chain_id, timeout_s=timeout_s)
+        self.judge = Judge(self.endpoints)
         self._contracts: Contracts | None = None
         self._is_connected = False
         self.is_embedded = False
@@ -82,7 +90,8 @@ class ChainClient(Reader):
 
     @property
     def depths(self) -> Depths:
-        return EMBEDDED_DEPTHS if self.is_embedded else DEFAULT_DEPTHS
+        """Raises: Unavailable rpc-down while the chain has not said which it is."""
+        return self._set_depths.over(usual_depths(self.chain_id, is_embedded=self.is_embedded))
 
     async def connect(self) -> None:
         """Learn which chain this is and where the contracts are, all or nothing. Calling again re-checks.
@@ -109,27 +118,26 @@ class ChainClient(Reader):
         if self.is_embedded:
             # It makes no blocks while nobody acts, so its newest block may be old.
             info = await self.request("halle_info")
-            return answers.quantity(info.get("time") if isinstance(info, dict) else None)
+            return answers.count(info.get("time") if isinstance(info, dict) else None)
         return (await self.head()).timestamp
 
     async def balance(self, address: bytes) -> int:
-        """Units: wei."""
-        return answers.quantity(await self.request("eth_getBalance", to_hex(address), "latest"))
+        """Units: wei. Raises: Unavailable rpc-disagree."""
+        return await self.judge.agreed(lambda each, at: each.balance_at(address, at))
 
     async def code(self, address: bytes) -> bytes:
         return answers.data(await self.request("eth_getCode", to_hex(address), "latest"))
 
     async def final_nonce(self, address: bytes, at: int) -> int:
         """Return an account's nonce at a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
-        return await self.endpoints.agreed(answers.quantity, "eth_getTransactionCount", to_hex(address), hex(at))
+        return await self.judge.agreed(lambda each, tag: each.nonce_at(address, tag), at)
 
     async def final_hash(self, number: int) -> bytes:
         """Return the hash of a block, as two endpoints have it. Raises: Unavailable rpc-disagree."""
-        return await self.endpoints.agreed(_block_hash, "eth_getBlockByNumber", hex(number), False)
+        return await self.judge.agreed(lambda each, tag: each.block_hash(tag), number)
 
     async def nonce(self, address: bytes, at: int | str = "latest") -> int:
-        tag = hex(at) if isinstance(at, int) else at
-        return answers.quantity(await self.request("eth_getTransactionCount", to_hex(address), tag))
+        return await self.nonce_at(address, hex(at) if isinstance(at, int) else at)
 
     async def call(
         self,
@@ -141,7 +149,7 @@ class ChainClient(Reader):
     ) -> Any:
         """Return what a view function answers; one value, a dict of named values or a tuple.
 
-        Raises: Refused reverted, with the contract's own error name in `facts`.
+        Raises: Refused reverted, with the contract's own error name in `facts`; Unavailable rpc-disagree.
         """
         to = at if at is not None else self.contracts.address_of(contract)
         output = await self.call_raw(to, halle_contracts.encode_call(contract, function, *args), sender=sender)
@@ -163,18 +171,14 @@ class ChainClient(Reader):
         value: int = 0,
         at: int | str = "latest",
         gas: int | None = None,
-        agreed: bool = False,
     ) -> bytes:
         """Return what a call answers; without `to` the data runs as creation code, and its answer would be the code.
 
-        Shape: `agreed` has a second endpoint confirm it. Raises: Refused reverted; Unavailable rpc-disagree.
+        Raises: Refused reverted; Unavailable rpc-disagree.
         """
         message = _message(sender, to, data, value) | ({} if gas is None else {"gas": hex(gas)})
-        tag = hex(at) if isinstance(at, int) else at
         try:
-            if agreed:
-                return await self.endpoints.agreed(answers.data, "eth_call", message, tag)
-            return answers.data(await self.request("eth_call", message, tag))
+            return await self.judge.agreed(lambda each, tag: each.call_at(message, tag), at)
         except RpcError as error:
             raise reverted(error, self.contract_name(to)) from error
 
@@ -184,7 +188,7 @@ class ChainClient(Reader):
             answer = await self.request("eth_estimateGas", _message(sender, to, data, value))
         except RpcError as error:
             raise reverted(error, self.contract_name(to)) from error
-        return answers.quantity(answer)
+        return answers.count(answer)
 
     async def fees(self) -> Fees:
         """Return fees that hold through several full blocks."""
@@ -215,8 +219,7 @@ class ChainClient(Reader):
 
 def reverted(error: RpcError, contract: str | None) -> RpcError | Refused:
     """Return the contract's own refusal when `error` carries one, else `error`."""
-    is_revert = error.rpc_code == REVERT_CODE or error.revert_data or "revert" in error.text.lower()
-    if not is_revert:
+    if not error.is_revert:
         return error
     return refusal(error.revert_data or b"", contract, error.text)
 
@@ -235,10 +238,6 @@ def refusal(revert_data: bytes, contract: str | None, text: str = "execution rev
         cause=found.code if found else "",
         args=(found.args if found else None) or {},
     )
-
-
-def _block_hash(answer: Any) -> bytes:
-    return answers.block(answer).hash
 
 
 def _message(sender: bytes, to: bytes, data: bytes, value: int) -> dict[str, str]:

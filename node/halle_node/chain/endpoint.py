@@ -27,9 +27,9 @@ _WEIGHT = 0.2
 class EndpointState:
     """How one endpoint does.
 
-    `state`: asked (it answers for us), ready, behind, resting (it failed), set-aside (it lied, or serves another
-    chain). `name` is its host, without the keys that an address may hold. Units: `latency_ms` of an answer,
-    `failed_percent` of the last answers, `block` 0 while unknown, `behind` blocks.
+    `state`: asked (it answers for us), ready, behind, resting (it failed), set-aside (it lied, floods, or
+    serves another chain). `name` is its host, without the keys that an address may hold. Units: `latency_ms` of an
+    answer, `failed_percent` of the last answers, `block` 0 while unknown, `behind` blocks.
     """
 
     name: str
@@ -133,7 +133,7 @@ class Endpoint(Reader):
                 return
             if self._failures != failures and self._trouble is not None:
                 raise self._trouble  # it failed while we waited for the same
-            chain_id = answers.quantity(await self._ask("eth_chainId"))
+            chain_id = answers.count(await self._ask("eth_chainId"))
             first = answers.block(await self._ask("eth_getBlockByNumber", "0x0", False))
             try:
                 self._identity.check(chain_id, first.hash, self.name)
@@ -191,6 +191,8 @@ class Endpoint(Reader):
             self._outcomes.append(False)
             self._is_vetted = self._is_vetted and error.code != "rpc-down"
             self.rest(error)
+            if error.code == "rpc-too-large":
+                self.set_aside(error)
             raise
         self._answered(began)
         return found

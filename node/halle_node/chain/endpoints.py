@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from halle_node.chain.endpoint import Endpoint, EndpointState, Identity
 from halle_node.chain.reading import Reader
@@ -18,7 +18,6 @@ from halle_node.chain.records import Block
 from halle_node.chain.rpc import REQUEST_TIMEOUT_S, RangeTooWide, RpcError
 from halle_protocol.errors import ConfigError, HalleError, Unavailable
 
-T = TypeVar("T")
 SURVEY_S = 15.0
 LAG_S = 120
 # No such method, an inner failure, not supported here: another endpoint may do better.
@@ -88,23 +87,6 @@ class Endpoints(Reader):
         await asyncio.gather(*others, return_exceptions=True)
         return told
 
-    async def agreed(self, read: Callable[[Any], T], method: str, *params: Any) -> T:
-        """Return a result that a second endpoint confirms; that of the only one when no other can say.
-
-        Shape: `read` takes what matters of a result. Raises: as `request`; Unavailable rpc-disagree.
-        """
-        first, *others = self.in_order()
-        told = read(await first.request(method, *params))
-        for other in (each for each in others if not each.rests):
-            try:
-                second = read(await other.request(method, *params))
-            except HalleError:
-                continue  # it cannot say
-            if second != told:
-                raise disagreement(first, other, f"the answer to {method}")
-            break
-        return told
-
     async def know_receipt(self, tx_hash: bytes) -> bool:
         """Return whether anybody has the receipt of a transaction. Raises: as `request` when nobody can say."""
         found = await self.receipt(tx_hash)
@@ -168,4 +150,4 @@ def disagreement(one: Endpoint, other: Endpoint, about: str) -> Unavailable:
 def _is_incapable(error: RpcError) -> bool:
     if isinstance(error, RangeTooWide):
         return False
-    return error.rpc_code in INCAPABLE_CODES and not error.revert_data and "revert" not in error.text.lower()
+    return error.rpc_code in INCAPABLE_CODES and not error.is_revert

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from halle_node.chain import answers
 from halle_node.chain.endpoint import Endpoint
@@ -18,27 +19,58 @@ from halle_node.chain.endpoints import Endpoints, disagreement
 from halle_node.chain.proof import proves_itself, true_one
 from halle_node.chain.reading import inconsistent
 from halle_node.chain.records import Log
-from halle_node.chain.rpc import RangeTooWide
+from halle_node.chain.rpc import RangeTooWide, RpcError
 from halle_protocol.errors import HalleError, Unavailable
 
 PATIENCE = 3
 """How often they are asked again before anybody is judged: one may just be late."""
 
+T = TypeVar("T")
+Ask = Callable[[Endpoint, str], Awaitable[T]]
+"""A question about the state after a block, given by number in hex or by tag."""
+Remembered = Callable[[int], Awaitable[bytes | None]]
+
 _log = logging.getLogger(__name__)
 
 
-class Judge:
-    """Compares endpoints. `remembered(number)` gives the hash of a block as we stored it, None if not stored."""
+@dataclass(frozen=True, slots=True)
+class _No:
+    """A contract's refusal, whatever its reason: endpoints word it differently."""
 
-    def __init__(self, endpoints: Endpoints, remembered: Callable[[int], Awaitable[bytes | None]]) -> None:
+    error: RpcError = field(compare=False)
+
+
+class Judge:
+    """Compares the endpoints of one chain."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
-        self._remembered = remembered
         self._doubted: Counter[int] = Counter()
         self.convictions = 0
 
-    async def compare_block(self, one: Endpoint, other: Endpoint, number: int, *, is_final: bool) -> None:
+    async def agreed(self, ask: Ask[T], at: int | str = "latest") -> T:
+        """Return what the chain says at a block as two endpoints have it, or the only one that can say.
+
+        Two may stand at different newest blocks: when they differ there, both are asked about the lower one.
+        Raises: RpcError when a contract refuses; Unavailable rpc-disagree; as the first one when nobody can say.
+        """
+        (speaker, told), *others = await self._two_voices(ask, at)
+        if all(said == told for _, said in others):
+            return _word(told)
+        if isinstance(at, int):
+            return _word(await self._judged(ask, at, speaker, others[0][0]))
+        head = await speaker.head()
+        second = await self._endpoints.witness_of(speaker, head)
+        if second is None:
+            return _word(told)  # the other one is stuck in the past
+        return await self.agreed(ask, min(head.number, second[1].number))
+
+    async def compare_block(
+        self, one: Endpoint, other: Endpoint, number: int, remembered: Remembered, *, is_final: bool
+    ) -> None:
         """Return when both have the same block at a height.
 
+        Shape: `remembered(number)` gives the hash of a block as we stored it, None if not stored.
         Raises: Unavailable rpc-disagree, rpc-inconsistent. A block that is not final may differ for a while.
         """
         mine, theirs = await asyncio.gather(one.block(number), other.block(number))
@@ -46,7 +78,7 @@ class Judge:
             raise inconsistent("the newest block", "a height whose blocks are missing")
         if mine.hash != theirs.hash:
             if is_final:
-                await self._judge_block(number)
+                await self._judge_block(number, await remembered(number))
             raise disagreement(one, other, f"block {number}")
 
     async def compare_logs(
@@ -73,9 +105,35 @@ class Judge:
             await self._judge_logs(number, addresses, claims)
         raise disagreement(one, other, f"the logs of block {number}")
 
-    async def _judge_block(self, number: int) -> None:
+    async def _two_voices(self, ask: Ask[T], at: int | str) -> list[tuple[Endpoint, T | _No]]:
+        """Return what the first two that can say do say. Raises: as the first one when nobody can."""
+        voices: list[tuple[Endpoint, T | _No]] = []
+        troubles: list[HalleError] = []
+        for each in self._endpoints.in_order():
+            if len(voices) == 2 or (voices and each.rests):
+                break
+            try:
+                voices.append((each, await _voice(each, ask, at)))
+            except HalleError as error:
+                troubles.append(error)
+        if not voices:
+            raise troubles[0]
+        return voices
+
+    async def _judged(self, ask: Ask[T], number: int, one: Endpoint, other: Endpoint) -> T | _No:
+        """Return what most say of the state after a block that all have. Raises: Unavailable rpc-disagree."""
+        hashes = await self._hear_all(lambda each: _hash_of(each, number))
+        if len(set(hashes.values())) == 1:
+            voices = await self._hear_all(lambda each: _voice(each, ask, number))
+            truth: T | _No | None = _majority(list(voices.values()))
+            if truth is not None:
+                liars = (each for each, said in voices.items() if said != truth)
+                self._set_aside(liars, f"another state after block {number}")
+                return truth
+        raise disagreement(one, other, f"the state after block {number}")
+
+    async def _judge_block(self, number: int, memory: bytes | None) -> None:
         voices = await self._hear_all(lambda each: _hash_of(each, number))
-        memory = await self._remembered(number)
         truth = _majority([*voices.values(), *([memory] if memory else [])])
         if truth is not None:
             self._set_aside((each for each, said in voices.items() if said != truth), f"another block {number}")
@@ -126,6 +184,22 @@ class Judge:
             _log.warning("a chain endpoint is set aside: %s", error.message)
             each.set_aside(error)
             self.convictions += 1
+
+
+async def _voice(each: Endpoint, ask: Ask[T], at: int | str) -> T | _No:
+    try:
+        return await ask(each, hex(at) if isinstance(at, int) else at)
+    except RpcError as error:
+        if not error.is_revert:
+            raise
+        return _No(error)
+
+
+def _word(said: T | _No) -> T:
+    """Raises: RpcError when a contract refused."""
+    if isinstance(said, _No):
+        raise said.error
+    return said
 
 
 async def _hash_of(endpoint: Endpoint, number: int) -> bytes | None:

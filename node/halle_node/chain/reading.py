@@ -11,14 +11,17 @@ from halle_protocol.errors import Unavailable
 
 
 class Reader(ABC):
-    """Every method may raise Unavailable rpc-down, rpc-bad-answer, rpc-limited, rpc-inconsistent."""
+    """Every method may raise Unavailable.
+
+    Shape: rpc-down, rpc-bad-answer, rpc-limited, rpc-moved, rpc-too-large, rpc-inconsistent.
+    """
 
     @abstractmethod
     async def request(self, method: str, *params: Any) -> Any:
         """Return the raw result of any method. Raises: RpcError."""
 
     async def block_number(self) -> int:
-        return answers.quantity(await self.request("eth_blockNumber"))
+        return answers.count(await self.request("eth_blockNumber"))
 
     async def head(self) -> Block:
         found = await self.block("latest")
@@ -30,6 +33,20 @@ class Reader(ABC):
         """Return a block of the canonical chain by number or tag, None when there is none yet."""
         answer = await self.request("eth_getBlockByNumber", hex(at) if isinstance(at, int) else at, False)
         return None if answer is None else answers.block(answer)
+
+    async def block_hash(self, at: str) -> bytes:
+        return answers.block(await self.request("eth_getBlockByNumber", at, False)).hash
+
+    async def balance_at(self, address: bytes, at: str) -> int:
+        """Units: wei."""
+        return answers.quantity(await self.request("eth_getBalance", to_hex(address), at))
+
+    async def nonce_at(self, address: bytes, at: str) -> int:
+        return answers.count(await self.request("eth_getTransactionCount", to_hex(address), at))
+
+    async def call_at(self, message: dict[str, str], at: str) -> bytes:
+        """Return what a call answers. Shape: `message` as the chain spells it. Raises: RpcError."""
+        return answers.data(await self.request("eth_call", message, at))
 
     async def receipt(self, tx_hash: bytes) -> Receipt | None:
         """Return the receipt of a mined transaction, checked against the canonical block it names."""

@@ -21,7 +21,10 @@ class Finality(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Depths:
-    """Confirmations needed for each finality; the block that holds the transaction counts as the first."""
+    """Confirmations needed for each finality; the block that holds the transaction counts as the first.
+
+    Shape: 0 in a setting stands for the chain's usual depth.
+    """
 
     safe: int
     final: int
@@ -32,10 +35,13 @@ class Depths:
             return Finality.FINAL
         return Finality.SAFE if confirmations >= self.safe else Finality.SEEN
 
+    def over(self, usual: Depths) -> Depths:
+        """Return these, with the chain's usual ones where they are 0; final is never before safe."""
+        safe = self.safe or usual.safe
+        return Depths(safe, max(safe, self.final or usual.final))
 
-# The embedded chain has one writer and never forks, and no block follows until somebody acts.
-EMBEDDED_DEPTHS = Depths(safe=1, final=1)
-DEFAULT_DEPTHS = Depths(safe=3, final=64)
+
+USUAL = Depths(0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from halle_node.chain.endpoint import Endpoint
 from halle_node.chain.endpoints import Endpoints
-from halle_node.chain.judge import Judge
+from halle_node.chain.judge import Judge, Remembered
 from halle_node.chain.proof import in_bloom
 from halle_node.chain.reading import inconsistent
 from halle_node.chain.records import Block, Log
@@ -44,12 +44,10 @@ class Scan:
 class Scanner:
     """Reads the logs of some contracts. `remembered(number)` gives a block's hash as stored, None if it is not."""
 
-    def __init__(
-        self, endpoints: Endpoints, remembered: Callable[[int], Awaitable[bytes | None]], range_blocks: int
-    ) -> None:
+    def __init__(self, endpoints: Endpoints, judge: Judge, remembered: Remembered, range_blocks: int) -> None:
         self._endpoints = endpoints
         self._remembered = remembered
-        self._judge = Judge(endpoints, remembered)
+        self._judge = judge
         self.range_blocks = self._most_blocks = range_blocks
 
     @property
@@ -69,7 +67,9 @@ class Scanner:
         """Return when the witness, if there is one, has the same block. Raises: as `Judge.compare_block`."""
         if sources.witness is not None:
             is_final = number <= sources.final
-            await self._judge.compare_block(sources.speaker, sources.witness, number, is_final=is_final)
+            await self._judge.compare_block(
+                sources.speaker, sources.witness, number, self._remembered, is_final=is_final
+            )
 
     async def scan(self, sources: Sources, first: int, watched: list[bytes], keep_blocks: int) -> Scan:
         """Read the next range, with every block that a fork could still replace. Raises: Unavailable."""

@@ -77,7 +77,7 @@ class Watcher:
         self._given_depths = depths
         self._start_block = start_block
         self._looked_into = self._looked_to = 0
-        self._scanner = Scanner(client.endpoints, self._remembered, range_blocks)
+        self._scanner = Scanner(client.endpoints, client.judge, self._remembered, range_blocks)
         self._binding = ChainBinding(db, client)
         self._subscribers: list[Subscriber] = []
         self._reorg_subscribers: list[Subscriber] = []

@@ -6,11 +6,11 @@ too, means "try another way". The shop's address was written by somebody else, s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import aiohttp
+from pydantic_core import from_json
 
 from halle_node.outward import Address, forbidden_inside, guarded_session, is_public
 from halle_protocol.errors import Unavailable
@@ -78,7 +78,7 @@ class ShopPost:
 def _signed_refusal(body: bytes | bytearray) -> bytes:
     """Return the acknowledgement inside a problem body, empty when there is none: then it is nobody's word."""
     try:
-        value = json.loads(body)
+        value = from_json(bytes(body))
         return bytes.fromhex(value["acknowledgement"]) if isinstance(value, dict) else b""
     except (ValueError, KeyError, TypeError):
         return b""

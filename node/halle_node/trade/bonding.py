@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 import halle_contracts
-from halle_node.trade.room import Room
+from halle_node.trade.room import Room, promises
 from halle_node.trade.views import BondView
 from halle_protocol.errors import Refused
 
@@ -45,6 +45,7 @@ class Bonding:
             found.append(BondView(token, symbol, decimals, bond, reserved, balance))
         return found
 
+    @promises
     async def deposit(self, token: bytes, amount: int) -> None:
         """Add to the bond.
 
@@ -67,6 +68,7 @@ class Bonding:
 
         await room.db.write(change)
 
+    @promises
     async def withdraw(self, token: bytes, amount: int | None) -> int:
         """Take back bond that backs nothing; None takes all of it. Return how much.
 

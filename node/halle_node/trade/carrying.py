@@ -15,7 +15,7 @@ from halle_node.chain.watcher_rows import events_about
 from halle_node.db.schema.trade import trade_parcel as table
 from halle_node.trade import letters
 from halle_node.trade.parcels import STATUSES
-from halle_node.trade.room import Room
+from halle_node.trade.room import Room, promises
 from halle_node.trade.views import Address, ParcelView
 from halle_protocol import dagcbor
 from halle_protocol.errors import Refused
@@ -33,6 +33,7 @@ class Carrying:
     def __init__(self, room: Room) -> None:
         self._room = room
 
+    @promises
     async def attest(self, shipment: str, status: str, place: str, text: str) -> None:
         """Record a checkpoint of a parcel we carry.
 

@@ -19,7 +19,7 @@ from halle_node.trade.bonding import free_bond
 from halle_node.trade.cover_checks import DAY_S, ROLE, check_limits, conflict
 from halle_node.trade.covers import Cover
 from halle_node.trade.folding import chain_facts
-from halle_node.trade.room import Room
+from halle_node.trade.room import Room, promises
 from halle_node.trade.services import policy_of
 from halle_protocol.cover import Certificate, item_hash, premium_of, sign_offer
 from halle_protocol.documents import Profile
@@ -54,6 +54,7 @@ class Covering:
         # What is free of the bond is read before it is promised: one promise at a time.
         self._one_by_one = asyncio.Lock()
 
+    @promises
     async def offer(
         self,
         key: str,
@@ -106,6 +107,7 @@ class Covering:
 
             await room.db.write(change)
 
+    @promises
     async def decline(self, key: str, note: str = "", code: str = "declined") -> None:
         """Say no.
 

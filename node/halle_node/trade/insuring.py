@@ -18,7 +18,7 @@ from halle_node.trade.cover_checks import ROLE, check_limits, check_offer, confl
 from halle_node.trade.covers import Cover
 from halle_node.trade.folding import refresh, state_of
 from halle_node.trade.listing import name_of
-from halle_node.trade.room import Room
+from halle_node.trade.room import Room, promises
 from halle_node.trade.services import policy_of, record_of
 from halle_node.trade.views import CoverChoice, CoverPrice
 from halle_protocol.cover import Certificate, premium_of
@@ -37,6 +37,7 @@ class Insuring:
     def __init__(self, room: Room) -> None:
         self._room = room
 
+    @promises
     async def ask(
         self,
         order_key: str,
@@ -89,6 +90,7 @@ class Insuring:
 
         return await room.db.write(change)
 
+    @promises
     async def buy(self, key: str, premium: int) -> None:
         """Pay the premium that was shown; the certificate is ours as soon as the chain has it.
 

@@ -129,14 +129,8 @@ class Moves:
     async def act(self, order_key: str, action: str, form: Mapping[str, Any]) -> None:
         """Make a move with a form's fields.
 
-        Raises: Refused action-unknown, form-invalid, replaced-elsewhere.
+        Raises: Refused action-unknown, form-invalid.
         """
-        if self._room.is_replaced():
-            raise Refused(
-                "Another machine runs this store now; this one only looks on.",
-                code="replaced-elsewhere",
-                hint="Use that one. To make this the store again: halle product publish --replace",
-            )
         name = action.replace("-", "_")
         name = SAME.get(name, name)
         move = self._by_name.get(name)

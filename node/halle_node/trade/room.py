@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from halle_node.db import Database
 from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Fetch, Index, KeyRing, Messages
 from halle_protocol.cid import CID
+from halle_protocol.errors import Refused
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,27 @@ class Room:
     def chain_time(self) -> int:
         """Return the chain's time as last known, for code that cannot wait."""
         return self.clock() + self.chain_clock.ahead_s
+
+
+Door = TypeVar("Door", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+
+def promises(door: Door) -> Door:
+    """Close a door while another machine runs this store: nothing that binds it is signed, sent or paid here.
+
+    Shape: `door` is a method of what has a `_room`. What the node does by itself stops in `duties` and `background`,
+    publishing in `catalog.publish`.
+    Raises: Refused replaced-elsewhere.
+    """
+
+    @wraps(door)
+    async def guarded(self: Any, *args: Any, **form: Any) -> Any:
+        if self._room.is_replaced():
+            raise Refused(
+                "Another machine runs this store now; this one only looks on.",
+                code="replaced-elsewhere",
+                hint="Use that one. To make this the store again: halle product publish --replace",
+            )
+        return await door(self, *args, **form)
+
+    return cast("Door", guarded)

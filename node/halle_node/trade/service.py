@@ -27,7 +27,7 @@ from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
 from halle_node.trade.ports import Blocks, Catalog, Chain, Config, Fetch, Index, KeyRing, Messages
 from halle_node.trade.receiving import Receiving
-from halle_node.trade.room import Room, Rules
+from halle_node.trade.room import Room, Rules, promises
 from halle_node.trade.rules import AcceptRules
 from halle_node.trade.services import Services
 from halle_node.trade.talking import Talking
@@ -146,6 +146,7 @@ class TradeService:
 
     # --- buyer ------------------------------------------------------------------------------------------------
 
+    @promises
     async def request_quote(self, form: CheckoutForm) -> str:
         """Turn one store's part of the cart into an order request on its way; return its order key.
 
@@ -153,6 +154,7 @@ class TradeService:
         """
         return await self._moves.buying.request_quote(form)
 
+    @promises
     async def approve(self, order_key: str) -> None:
         """Fund the order: as quoted when the quote is here, as an offer when the merchant is away.
 
@@ -160,32 +162,39 @@ class TradeService:
         """
         await self._moves.funding.approve(order_key)
 
+    @promises
     async def make_offer(self, order_key: str) -> None:
         """Fund the order without waiting for the merchant's signature."""
         await self._moves.funding.offer(order_key)
 
+    @promises
     async def release(self, order_key: str, amount: int | None = None) -> None:
         """Pay the merchant now; all that is held, or `amount`. Units: token's smallest unit."""
         await self._moves.settling.release(order_key, amount)
 
+    @promises
     async def cancel(self, order_key: str, reason: str = "") -> None:
         """Withdraw a request that is not funded yet."""
         await self._moves.buying.cancel(order_key, reason)
 
+    @promises
     async def reclaim(self, order_key: str) -> None:
         """Take the money back from a merchant who is late."""
         await self._moves.settling.reclaim(order_key)
 
+    @promises
     async def lapse(self, order_key: str) -> None:
         """Return an offer nobody accepted in time to its buyer."""
         await self._moves.settling.lapse(order_key)
 
+    @promises
     async def dispute(
         self, order_key: str, text: str = "", photos: Sequence[bytes] = (), chat: Sequence[str] = ("all",)
     ) -> None:
         """Ask the arbiter: the chain gets the evidence's hash, they get the evidence, the other side the words."""
         await self._moves.disputing.dispute(order_key, text, photos, chat)
 
+    @promises
     async def review(self, order_key: str, rating: int, text: str, handle: str = "", language: str = "") -> None:
         """Publish a review of a finished order in our own catalog.
 
@@ -193,32 +202,39 @@ class TradeService:
         """
         await self._moves.reviewing.review(order_key, rating, text, handle, language)
 
+    @promises
     async def propose_settlement(self, order_key: str, buyer_share: int, note: str = "") -> None:
         """Offer a split of what is held; `buyer_share` goes back to the buyer. Units: token's smallest unit."""
         await self._moves.settling.propose(order_key, buyer_share, note)
 
+    @promises
     async def accept_settlement(self, order_key: str) -> None:
         """Sign the other side's newest split and close the order with it."""
         await self._moves.settling.accept(order_key)
 
+    @promises
     async def chat(self, order_key: str, text: str = "", photos: Sequence[bytes] = ()) -> None:
         """Say something to the other side."""
         await self.talks.chat(order_key, text, photos)
 
+    @promises
     async def open_warranty_claim(self, order_key: str, amount: int | None = None, text: str = "") -> None:
         """Claim on the order's certificate; `amount` None claims the whole cover. Units: token's smallest unit."""
         await self._moves.warranties.open_claim(order_key, amount, text, ())
 
     # --- merchant ---------------------------------------------------------------------------------------------
 
+    @promises
     async def accept(self, order_key: str) -> None:
         """Answer an order: sign a quote for a request, accept an offer that is already funded."""
         await self._moves.selling.accept(order_key)
 
+    @promises
     async def decline(self, order_key: str, reason: str = "") -> None:
         """Say no: to a request by message, to a funded offer by giving the money back."""
         await self._moves.selling.decline(order_key, reason)
 
+    @promises
     async def ship(
         self,
         order_key: str,
@@ -236,6 +252,7 @@ class TradeService:
         """
         await self._moves.selling.ship(order_key, carrier, tracking, url, lines, complete, anyway)
 
+    @promises
     async def deliver_with_code(self, order_key: str, code: str) -> None:
         """Prove the hand-over with the buyer's code.
 
@@ -243,14 +260,17 @@ class TradeService:
         """
         await self._moves.selling.deliver_with_code(order_key, code)
 
+    @promises
     async def claim(self, order_key: str) -> None:
         """Collect the money of an order whose inspection time is over."""
         await self._moves.settling.claim(order_key)
 
+    @promises
     async def refund(self, order_key: str, amount: int | None = None) -> None:
         """Give money back: all that is held, or `amount`. Units: token's smallest unit."""
         await self._moves.settling.refund(order_key, amount)
 
+    @promises
     async def issue_warranty(self, order_key: str, days: int | None = None, cover: int | None = None) -> None:
         """Back the order with a certificate: bond, then register. Defaults come from the listing's warranty.
 
@@ -258,18 +278,22 @@ class TradeService:
         """
         await self._moves.warranties.issue(order_key, days, cover)
 
+    @promises
     async def accept_warranty_claim(self, order_key: str) -> None:
         """Pay the open claim of the order's certificate."""
         await self._moves.warranties.accept_claim(order_key)
 
+    @promises
     async def contest_warranty_claim(self, order_key: str, text: str = "") -> None:
         """Ask the arbiter about the open claim."""
         await self._moves.warranties.contest_claim(order_key, text)
 
+    @promises
     async def collect_warranty_claim(self, order_key: str) -> None:
         """Pay out a claim its underwriter left unanswered."""
         await self._moves.warranties.pay_unanswered(order_key)
 
+    @promises
     async def register_operator(self) -> None:
         """Let the node's operator key act for this store on chain; does nothing when it already may.
 
@@ -281,6 +305,7 @@ class TradeService:
         """Return what the node may accept alone."""
         return self._room.db.read(rules.read)
 
+    @promises
     async def set_accept_rules(self, wanted: AcceptRules) -> None:
         """Keep what the node may accept alone.
 
@@ -331,6 +356,7 @@ class TradeService:
 
     # --- both -------------------------------------------------------------------------------------------------
 
+    @promises
     async def act(self, order_key: str, action: str, **form: Any) -> None:
         """Make the move `action` of the order's next actions, with the form's fields.
 

@@ -19,7 +19,7 @@ from halle_node.db.schema.trade import trade_dispute
 from halle_node.index.views import StoreView
 from halle_node.trade.certificate_facts import certificate_events
 from halle_node.trade.parcels import STATUSES
-from halle_node.trade.room import Room
+from halle_node.trade.room import Room, promises
 from halle_node.trade.views import ServiceView
 from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
@@ -41,6 +41,7 @@ class Services:
     def __init__(self, room: Room) -> None:
         self._room = room
 
+    @promises
     async def offer(self, role: str, form: ServiceForm, terms: str) -> None:
         """Take on a role, or change its terms, and publish them.
 
@@ -74,6 +75,7 @@ class Services:
             raise Refused(f"There is no token {unknown[0][:40]!r}.", code="token-unknown", hint="See your wallet.")
         return tuple(LimitForm(chain_id, tokens[symbol][0], units) for symbol, units in most.items() if units > 0)
 
+    @promises
     async def withdraw(self, role: str) -> None:
         """Give a role up; cases and parcels that are open stay ours.
 
@@ -87,6 +89,7 @@ class Services:
         await catalog.save_profile(replace(profile, services=services, policies=policies))
         await catalog.publish(products=False)
 
+    @promises
     async def choose(
         self, *, arbiter: str | None = None, backup: str | None = None, carrier: str | None = None
     ) -> None:

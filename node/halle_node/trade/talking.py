@@ -22,7 +22,7 @@ from halle_node.trade import answering, attachments, book, letters, offer, talk_
 from halle_node.trade.book import Order
 from halle_node.trade.extras import cards_of, named_file, open_card
 from halle_node.trade.folding import refresh
-from halle_node.trade.room import Room
+from halle_node.trade.room import Room, promises
 from halle_node.trade.talk_views import TalkDetail, TalkRole, TalkSummary, UnreadTalks
 from halle_protocol.documents.text import clean_text
 from halle_protocol.errors import HalleError, Refused
@@ -79,6 +79,7 @@ class Talking:
 
     # --- writing
 
+    @promises
     async def ask(
         self, store: bytes | str, text: str, *, handle: str = "", photos: Sequence[bytes] = (), name: str = ""
     ) -> str:
@@ -99,6 +100,7 @@ class Talking:
         body = {"text": clean_text(text), "photos": cards, "reply": letters.reply_route(room, signed), **about}
         return await room.db.write(lambda conn: self._say(conn, shop, "buyer", body, known))
 
+    @promises
     async def say(self, key: str, text: str, *, photos: Sequence[bytes] = (), order_key: str = "") -> None:
         """Write another line: about an order between the two, or about none.
 
@@ -118,6 +120,7 @@ class Talking:
             body["reply"] = letters.reply_route(room, room.db.read(self._own_name))
         await room.db.write(lambda conn: self._say(conn, talk.other, talk.role, body, {}))
 
+    @promises
     async def chat(self, order_key: str, text: str = "", photos: Sequence[bytes] = ()) -> None:
         """Say something to the other side of an order."""
         room = self._room

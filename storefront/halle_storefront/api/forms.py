@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from pydantic_core import from_json
 
 from halle_node.catalog.product import ProductForm, VariantForm, WarrantyForm
 from halle_node.config import Config
@@ -19,7 +19,7 @@ async def body_of(request: web.Request) -> dict[str, Any]:
     """Return the JSON object of a request; no body is an empty one. Raises: Refused "body-malformed"."""
     text = await request.text()
     try:
-        value = json.loads(text) if text else {}
+        value = from_json(text) if text else {}
     except ValueError:
         value = None
     if not isinstance(value, dict):

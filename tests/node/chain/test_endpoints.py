@@ -14,7 +14,7 @@ from halle_node.chain import ChainClient, Depths, Outbox, Watcher
 from halle_node.chain.limits import Limit, limit_of
 from halle_node.db import Database
 from halle_node.db.schema.chain import chain_event
-from halle_protocol.errors import ConfigError, Unavailable
+from halle_protocol.errors import ConfigError, Refused, Unavailable
 from halle_protocol.keys import address_of, keccak256
 from node.chain.following import catch_up
 from node.chain.proxy import Proxy
@@ -415,6 +415,102 @@ async def test_real_money_is_never_taken_for_the_embedded_chain(proxies: list[Pr
     await client.connect()
     assert not client.is_embedded
     await client.close()
+
+
+# ── the state ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SOMEBODY = b"\x53" * 20
+
+
+def pretend_rich(proxy: Proxy) -> None:
+    proxy.twists["eth_getBalance"] = lambda *_: hex(10**30)
+
+
+@pytest.fixture
+async def ask(proxies: list[Proxy]) -> AsyncIterator[Callable[[int], ChainClient]]:
+    """Makes the client of the first so many proxies."""
+    made: list[ChainClient] = []
+
+    def make(count: int) -> ChainClient:
+        made.append(ChainClient(*(each.url for each in proxies[:count]), timeout_s=1))
+        return made[-1]
+
+    yield make
+    for client in made:
+        await client.close()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_balance_that_two_tell_differently_is_not_believed(
+    proxies: list[Proxy], ask: Callable[[int], ChainClient], place: int
+) -> None:
+    pretend_rich(proxies[place])
+    client = ask(2)
+    with pytest.raises(Unavailable) as caught:
+        await client.balance(SOMEBODY)
+    assert caught.value.code == "rpc-disagree"
+    assert all(each.name in caught.value.message for each in client.endpoints.states())
+
+
+async def test_most_of_three_are_believed_on_a_balance(proxies: list[Proxy], ask: Callable[[int], ChainClient]) -> None:
+    pretend_rich(proxies[0])
+    client = ask(3)
+    assert await client.balance(SOMEBODY) == 0
+    told = client.endpoints.states()[0]
+    assert (told.state, told.error_code) == ("set-aside", "rpc-lies")
+
+
+async def test_contract_that_refuses_for_one_only_is_a_disagreement(
+    market: Anvil, proxies: list[Proxy], ask: Callable[[int], ChainClient]
+) -> None:
+    client = ask(2)
+    await client.connect()
+    assert await client.call("Escrow", "operatorUntil", SOMEBODY, SOMEBODY) == 0
+    proxies[1].twists["eth_call"] = lambda *_: "0x" + "ff" * 32
+    for function, arguments in (("operatorUntil", (SOMEBODY, SOMEBODY)), ("nonces", (SOMEBODY,))):
+        with pytest.raises(Unavailable) as caught:
+            await client.call("Escrow", function, *arguments)
+        assert caught.value.code == "rpc-disagree"
+    proxies[1].instead["eth_call"] = lambda _: "0x" + "ff" * 32
+    with pytest.raises(Unavailable) as caught:  # for the honest one this reverts: nobody owns it
+        await client.call("Warranty", "ownerOf", 7)
+    assert caught.value.code == "rpc-disagree"
+    proxies[1].twists.clear()
+    proxies[1].instead.clear()
+    with pytest.raises(Refused):
+        await client.call("Warranty", "ownerOf", 7)
+
+
+async def test_one_block_behind_is_no_disagreement(
+    market: Anvil, proxies: list[Proxy], ask: Callable[[int], ChainClient]
+) -> None:
+    """Both are asked about the block that both have."""
+    somebody = keccak256(b"late")[:20]
+    market.ask("evm_mine")
+    payer = market.call()["from"]
+    market.ask("eth_sendTransaction", {"from": payer, "to": "0x" + somebody.hex(), "value": "0x5"})
+    proxies[1].lag = 1
+    before = hex(market.height - 1)
+    proxies[1].twists["eth_getBalance"] = lambda params, found: (
+        market.ask("eth_getBalance", params[0], before) if params[1] == "latest" else found
+    )
+    client = ask(2)
+    assert await client.balance(somebody) == 0
+    proxies[1].lag = 0
+    proxies[1].twists.clear()
+    assert await client.balance(somebody) == 5
+
+
+async def test_state_comes_from_the_other_when_one_is_down(
+    proxies: list[Proxy], ask: Callable[[int], ChainClient]
+) -> None:
+    client = ask(2)
+    for place in (0, 1):
+        proxies[place].status = 503
+        assert await client.balance(SOMEBODY) == 0
+        proxies[place].status = None
+        client.endpoints._all[place]._next_try = 0.0  # its rest is over
+        await client.endpoints.survey()
 
 
 # ── transactions ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -46,7 +46,7 @@ class Hall:
 
     def __init__(self, folder: Path, rpc_url: str) -> None:
         self.folder = folder
-        self.rpc_url = rpc_url
+        self.rpc_urls = [rpc_url]
         self.homes: dict[str, Home] = {}
         self.away: set[str] = set()
         self.tamper: Callable[[bytes], bytes] | None = None
@@ -80,6 +80,7 @@ class Home:
 
     def __init__(self, hall: Hall, name: str, keys: Keys, rules: Rules, phrase: str) -> None:
         self.hall, self.name, self.keys, self.rules, self.phrase = hall, name, keys, rules, phrase
+        self.is_replaced = False
         self.config = Config(home=hall.folder / name, name=name, country="FR", currency="EUR")
         self.clock: Callable[[], int] = lambda: int(time.time())
 
@@ -87,7 +88,7 @@ class Home:
         home, clock = self.config.home, self.clock
         self.db = open_database(home / "halle.db")
         self.blocks = BlockStore(home / "blocks")
-        self.chain = Chain(self.db, self._key, clock, rpc_urls=[self.hall.rpc_url], embedded_folder=home / "chain")
+        self.chain = Chain(self.db, self._key, clock, rpc_urls=self.hall.rpc_urls, embedded_folder=home / "chain")
         await self.chain.start()
         self.catalog = CatalogService(self.config, self.db, self.blocks, self.keys, clock)
         judge = ReviewJudge(self.db, self.chain)
@@ -105,6 +106,7 @@ class Home:
             blocks=self.blocks,
             whereabouts=lambda: ["/ip4/127.0.0.1/tcp/1"],
             fetch=self.hall.fetch,
+            is_replaced=lambda: self.is_replaced,
             rules=self.rules,
         )
 

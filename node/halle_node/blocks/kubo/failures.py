@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from pydantic_core import from_json
 
 from halle_protocol.errors import ConfigError, HalleError, Refused, RemoteProtocolError, Unavailable
 
@@ -102,7 +102,7 @@ def answered(path: str, status: int, body: str) -> HalleError:
 
 def _words(body: str) -> str:
     try:
-        value = json.loads(body)
+        value = from_json(body)
     except ValueError:
         return body.strip()[:MAX_WORDS]
     message = value.get("Message") if isinstance(value, dict) else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import ssl
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from pydantic_core import from_json
 
 from halle_node.blocks.kubo import failures
 from halle_node.blocks.kubo.address import Address
@@ -165,7 +165,7 @@ async def _bounded(response: aiohttp.ClientResponse, path: str) -> bytes:
 def parse_lines(path: str, body: bytes) -> list[Json]:
     """Return the JSON objects in an answer, one a line. Raises: RemoteProtocolError "kubo-answer"."""
     try:
-        lines = [json.loads(line) for line in body.splitlines() if line.strip()]
+        lines = [from_json(line) for line in body.splitlines() if line.strip()]
     except ValueError as exc:
         raise failures.nonsense(path, "something that is not JSON") from exc
     if not all(isinstance(line, dict) for line in lines):

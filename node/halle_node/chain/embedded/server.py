@@ -6,11 +6,11 @@ refused.
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
 from aiohttp import web
+from pydantic_core import from_json
 
 from halle_node.chain.embedded.methods import Methods, RpcError
 
@@ -33,8 +33,8 @@ def make_app(methods: Methods) -> web.Application:
         if refusal is not None:
             return refusal
         try:
-            body = json.loads(await request.read())
-        except (ValueError, RecursionError):
+            body = from_json(await request.read())
+        except ValueError:
             return _json(_error(None, PARSE_ERROR, "parse error"))
         if not isinstance(body, list):
             return _json(_answer(methods, body))
