@@ -189,9 +189,12 @@ class TradeService:
         """Offer a split of what is held; `buyer_share` goes back to the buyer. Units: token's smallest unit."""
         await self._moves.settling.propose(order_key, buyer_share, note)
 
-    async def accept_settlement(self, order_key: str) -> None:
-        """Sign the other side's newest split and close the order with it."""
-        await self._moves.settling.accept(order_key)
+    async def accept_settlement(self, order_key: str, buyer_share: int | None = None) -> None:
+        """Sign the other side's newest split, if it is the one that was read, and close the order with it.
+
+        Units: token's smallest unit. Raises: Refused settlement-changed.
+        """
+        await self._moves.settling.accept(order_key, buyer_share)
 
     async def chat(self, order_key: str, text: str = "", photos: Sequence[bytes] = ()) -> None:
         """Say something to the other side."""
