@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -30,12 +30,14 @@ from halle_node.index.contract_stores import ContractStores, GrantJudge
 from halle_node.index.ledger import Ledger, Standing
 from halle_node.index.queue import SyncQueue
 from halle_node.index.reading import Shelf
-from halle_node.index.search import FACETS, Found, IndexBroken, SearchIndex
+from halle_node.index.reviews import ReviewJudging, VerifyReview
+from halle_node.index.search import FACETS, SearchIndex
+from halle_node.index.searchable import Searchable
 from halle_node.index.sync import Fetcher, StoreSync, SyncProgress
 from halle_node.index.views import Facet, ListingView, ReviewView, SearchPage, StoreView
 from halle_node.p2p.types import Verdict
 from halle_protocol.cid import CID
-from halle_protocol.documents import Review, Shipping, SignedDocument, parse_body
+from halle_protocol.documents import Shipping, SignedDocument, parse_body
 from halle_protocol.errors import HalleError, ProtocolError
 from halle_protocol.grant import Grant
 from halle_protocol.head import MAX_FRAME_BYTES, Announcement, Head
@@ -45,14 +47,11 @@ log = logging.getLogger(__name__)
 
 COMMIT_EVERY_S = 0.5
 RETRY_EVERY_S = 30.0
-SEARCH_BATCH = 2_000
 MAX_UNFINISHED = 10_000
-STEMMED_CHARS = 240
 MAX_LIMIT = 200
 MAX_SHOWN = 20_000
 MAX_MEDIA_BYTES = 8 << 20
 MAX_OFFSET = 10_000
-VerifyReview = Callable[[Review, bytes], bool]
 
 
 class StoreAccess(Protocol):
@@ -98,7 +97,6 @@ class IndexService:
         self._db = db
         self._clock = clock
         self.own_store = own_store
-        self._verify_review = verify_review
         self._ledger = Ledger()
         self._contract_stores = ContractStores(grant_judge)
         self._admission = Admission(monotonic, config.unknown_stores)
@@ -115,8 +113,8 @@ class IndexService:
             own_store=own_store,
         )
         self._shelf = Shelf(blocks)
-        self._search = SearchIndex(paths(config)["search"], config.index_heap_mb)
-        self._searching = asyncio.Lock()
+        self._reviews = ReviewJudging(db, self._shelf, verify_review)
+        self._search = Searchable(db, SearchIndex(paths(config)["search"], config.index_heap_mb))
         self._subscribers: list[Callable[[bytes], None]] = []
         self._queue = SyncQueue(self._lanes.goes_first)
         self._shown: OrderedDict[CID, bytes] = OrderedDict()
@@ -128,7 +126,7 @@ class IndexService:
         frames = self._db.read(lambda connection: connection.execute(select(tables.head.c.frame)).scalars().all())
         self._ledger.load(frames, self._clock())
         self._renew_lanes(self._db.read(self._ties))
-        self._open_search()
+        self._search.open()
 
     def _ties(self, connection: Connection) -> dict[str, set[bytes]]:
         return {**ties(connection), "bonded": self._bonded(connection)}
@@ -149,21 +147,7 @@ class IndexService:
 
     async def close(self) -> None:
         """Let go of the search index; end `run` first."""
-        async with self._searching:
-            self._search.close()
-
-    def _open_search(self) -> None:
-        try:
-            self._search.open()
-            least, due = self._db.read(_searchable_count)
-            # What is due may be in it already, or still as it was before: the next commit puts that right.
-            if least <= self._search.count() <= least + due:
-                return
-            log.info("The search index does not match the database; making it again.")
-        except IndexBroken:
-            log.info("The search index cannot be opened; making it again.")
-        self._search.wipe()
-        self._db.write_blocking(writing.mark_all_unsearchable)
+        await self._search.close()
 
     async def _sync_forever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -291,29 +275,7 @@ class IndexService:
 
     async def commit_search(self) -> int:
         """Make every listing that is in findable now; return how many changed."""
-        async with self._searching:
-            total = 0
-            while count := await self._commit_batch():
-                total += count
-            return total
-
-    async def _commit_batch(self) -> int:
-        rows, gone = await self._db.read_async(_due_rows)
-        if not rows and not gone:
-            return 0
-        try:
-            await asyncio.to_thread(self._search.apply, [_search_row(row) for row in rows], gone)
-        except IndexBroken:
-            await self._rebuild()
-            return 1
-        done = [(row["id"], row["cid"]) for row in rows]
-        await self._db.write(lambda connection: writing.note_searchable(connection, done, gone))
-        return len(done) + len(gone)
-
-    async def _rebuild(self) -> None:
-        log.info("The search index is damaged; making it again.")
-        await asyncio.to_thread(self._search.wipe)
-        await self._db.write(writing.mark_all_unsearchable)
+        return await self._search.commit()
 
     def search(
         self,
@@ -338,10 +300,7 @@ class IndexService:
         start, size = max(0, min(offset, MAX_OFFSET)), max(1, min(limit, MAX_LIMIT))
         if sort == "relevance" and not text.strip():
             sort = "new"
-        try:
-            found = self._search.find(text, chosen, sort, start, size, count_facets=count_facets)
-        except IndexBroken:
-            found = Found([], 0, {})  # the next commit finds it broken too, and makes it again
+        found = self._search.find(text, chosen, sort, start, size, count_facets=count_facets)
         hits = self._db.read(lambda connection: reading.hits(connection, found.ids, locale))
         self._remember((hit.thumb, hit.store) for hit in hits if hit.thumb is not None)
         counts = {name: tuple(Facet(*pair) for pair in pairs) for name, pairs in found.facets.items()}
@@ -475,36 +434,11 @@ class IndexService:
 
     def use_review_judge(self, verify_review: VerifyReview) -> None:
         """Ask this about each review: did its author buy, and is the order closed?"""
-        self._verify_review = verify_review
+        self._reviews.judge = verify_review
 
     async def verify_reviews(self) -> int:
         """Judge the reviews that are not verified yet; return how many are now."""
-        judge = self._verify_review
-        if judge is None:
-            return 0
-        review = tables.review
-        query = select(review.c.author, review.c.key, review.c.cid).where(~review.c.verified)
-        rows = await self._db.read_async(lambda connection: connection.execute(query).all())
-        good = [(row.author, row.key) for row in rows if self._is_verified(judge, row.author, row.key)]
-        if good:
-            await self._db.write(lambda connection: _note_verified(connection, good))
-        return len(good)
-
-    def _is_verified(self, judge: VerifyReview, author: bytes, key: str) -> bool:
-        doc = self.document(author, key)
-        body = None if doc is None else parse_body(doc)
-        return isinstance(body, Review) and judge(body, author)
-
-
-def _note_verified(connection: Connection, good: Sequence[tuple[bytes, str]]) -> None:
-    review = tables.review
-    places = set()
-    for author, key in good:
-        here = (review.c.author == author) & (review.c.key == key)
-        connection.execute(update(review).where(here).values(verified=True))
-        row = connection.execute(select(review.c.store, review.c.handle).where(here)).one()
-        places.add((row.store, row.handle))
-    writing.refresh_ratings(connection, places)
+        return await self._reviews.run()
 
 
 def _unfinished(connection: Connection) -> list[bytes]:
@@ -517,48 +451,3 @@ def _unfinished(connection: Connection) -> list[bytes]:
         .order_by(follow.c.since.is_(None))
     )
     return list(connection.execute(query.limit(MAX_UNFINISHED)).scalars())
-
-
-def _searchable_count(connection: Connection) -> tuple[int, int]:
-    """How many listings the search index has for certain, and how many it is to add, change or drop."""
-    listing = tables.listing
-    total, pending, gone = (
-        connection.execute(query).scalar_one()
-        for query in (
-            select(func.count()).select_from(listing),
-            select(func.count()).select_from(listing).where(listing.c.searchable.is_(False)),
-            select(func.count()).select_from(tables.unlisted),
-        )
-    )
-    return total - pending, pending + gone
-
-
-def _due_rows(connection: Connection) -> tuple[list[dict[str, Any]], list[int]]:
-    listing = tables.listing
-    query = select(listing).where(listing.c.searchable.is_(False)).order_by(listing.c.id).limit(SEARCH_BATCH)
-    rows = [dict(row._mapping) for row in connection.execute(query)]
-    gone = list(connection.execute(select(tables.unlisted.c.id).limit(SEARCH_BATCH)).scalars())
-    return rows, gone
-
-
-def _search_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    # Two stemmers over everything would cost more than all other fields together.
-    short = row["words"][:STEMMED_CHARS]
-    is_french = '"fr' in row["texts"]
-    return {
-        "id": row["id"],
-        "title": row["title"],
-        "text": row["words"],
-        "stem_en": "" if is_french and '"en' not in row["texts"] else short,
-        "stem_fr": short if is_french else "",
-        "kind": row["kind"],
-        "category": row["category"],
-        "store": row["store"].hex(),
-        "currency": row["currency"],
-        "availability": row["availability"],
-        "country": row["country"],
-        "vendor": row["vendor"],
-        "price": max(row["price_minor"], 0),
-        "issued": max(row["issued"], 0),
-        "rating": row["rating_tenths"] or 0,
-    }

@@ -111,7 +111,7 @@ async def test_dead_writer_is_replaced_and_nothing_is_lost(listener: Listener, h
     merchant = hall.merchant(1)
     merchant.list("a", "Chemise")
     await listener.hear(merchant)
-    search = listener.index._search
+    search = listener.index._search.index
     # A signed number where an unsigned one belongs kills tantivy's writer thread.
     with pytest.raises(ValueError, match=r"(?s).*"):
         _poison(search)
