@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from halle_protocol.cid import CID, DAG_CBOR, RAW, cid_of
+from halle_protocol.cover import Certificate, item_hash
 from halle_protocol.documents import Listing, LocalText, Media, Price, Rate, Shipping, Variant, Zone
 from halle_protocol.grant import Grant, sign_grant
 from halle_protocol.keys import ZERO_ADDRESS, address_of, delivery_code_hash
@@ -141,6 +142,30 @@ def terms(**changes: Any) -> Terms:
         order_hash=bytes(32),
     )
     return bind(replace(made, **changes), order_document().encode())
+
+
+WARRANTY = bytes([0x3A]) * 20
+
+
+def certificate(**changes: Any) -> Certificate:
+    """Return what the merchant offers to the buyer for the shirts, as an underwriter would."""
+    document = order_document()
+    fields: dict[str, Any] = {
+        "underwriter": MERCHANT,
+        "holder": BUYER,
+        "token": TOKEN,
+        "cover": 90_000_000,
+        "premium": 3_600_000,
+        "starts_at": NOW,
+        "ends_at": NOW + 365 * DAY,
+        "respond_within": 7 * DAY,
+        "arbiter": ARBITER,
+        "arbiter_within": 14 * DAY,
+        "order_id": terms().order_id(CHAIN_ID, ESCROW),
+        "item_hash": item_hash(document, 0),
+        "terms_hash": listing_cid().digest,
+    }
+    return Certificate(**(fields | changes))
 
 
 def message(private: bytes, type: str, body: Any, *, at: int = NOW, number: int = 0, **changes: Any) -> Message:

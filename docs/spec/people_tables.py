@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from halle_protocol import documents, message_bodies, terms
+from halle_protocol import cover, documents, message_bodies, terms
 from halle_protocol.documents import listing, pages, profile, shipping
 from halle_protocol.documents.shape import Model
 from halle_protocol.order_table import ACTIONS, HOW, TRANSITIONS
@@ -88,6 +88,7 @@ def tables() -> dict[str, str]:
             ("type", "body"), [(f"`{name}`", model.__name__) for name, model in message_bodies.BODIES.items()]
         ),
         "message-bodies": _fields(message_bodies),
+        "cover": _fields(cover),
         "order-document": _fields(terms),
         "words": table(("sentence", "en", "fr"), [(k, v, _WORDS["fr"][k]) for k, v in _WORDS["en"].items()]),
         "transitions": table(

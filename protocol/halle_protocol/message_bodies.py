@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
+from halle_protocol.cover import Certificate
 from halle_protocol.documents.profile import Email, Multiaddr, PeerId, PublishedPrekey
 from halle_protocol.documents.shape import (
     Address,
@@ -21,6 +22,7 @@ from halle_protocol.documents.shape import (
     Link,
     Model,
     Positive,
+    Seconds,
     Signature,
     Uint256,
     UnixTime,
@@ -49,6 +51,7 @@ OrderBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=MAX_OR
 FileBytes = Annotated[bytes, Field(strict=True, max_length=160 * 1024)]
 BundleBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=192 * 1024)]
 MessageBytes = Annotated[bytes, Field(strict=True, min_length=1, max_length=MAX_INNER_BYTES)]
+RequestId = Annotated[bytes, Field(strict=True, min_length=16, max_length=16)]
 SEALED_BLOCK_BYTES = 1024 * 1024
 MAX_SEALED_BLOCKS = 64
 
@@ -146,7 +149,7 @@ class OrderQuote(Model):
     shipping: Count = 0
     tax: Count = 0
     total: Count = 0
-    request_id: Annotated[bytes, Field(strict=True, min_length=16, max_length=16)] | None = None
+    request_id: RequestId | None = None
     note: Note = ""
 
 
@@ -330,6 +333,45 @@ class WarrantyIssued(Model):
     tx: Hash32 | None = None
 
 
+class CoverRequest(Model):
+    """A buyer asks an underwriter to insure a line of a paid order: `line` is its place in the order document.
+
+    `policy`, `fee_bps` and `respond_within` are the underwriter's terms as the buyer has read them.
+    Units: cover in the token's smallest unit; fee_bps in 1/10,000 of it; respond_within in seconds.
+    """
+
+    terms: TermsField
+    order_document: OrderBytes
+    line: Count
+    cover: Amount
+    days: Annotated[int, Field(strict=True, ge=1, le=3650)]
+    policy: Link
+    fee_bps: Bps
+    respond_within: Seconds
+    note: Note = ""
+    reply: ReplyRoute
+
+
+class CoverOffer(Model):
+    """The underwriter's signature under a certificate: whoever pays the premium until `deadline` registers it."""
+
+    request_id: RequestId
+    certificate: Certificate
+    chain_id: Positive
+    contract: Address
+    deadline: UnixTime
+    signature: Signature
+    note: Note = ""
+
+
+class CoverDecline(Model):
+    """The underwriter will not insure this. `code` says why."""
+
+    request_id: RequestId
+    code: Word
+    note: Note = ""
+
+
 class ChatText(Model):
     """Words and photos between a buyer and a shop, about an order or before there is one.
 
@@ -411,6 +453,9 @@ BODIES: dict[str, type[Model]] = {
     "claim/decline": ClaimAnswer,
     "claim/contest": ClaimAnswer,
     "warranty/issued": WarrantyIssued,
+    "cover/request": CoverRequest,
+    "cover/offer": CoverOffer,
+    "cover/decline": CoverDecline,
     "chat": ChatText,
     "deliverable": Deliverable,
     "deliverable/request": DeliverableRequest,

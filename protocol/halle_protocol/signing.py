@@ -1,7 +1,7 @@
 """Fixed-layout EIP-712: every signature of Halle is over one of the structs in TYPES and nothing else.
 
-Two domains: `Halle` v1 without a chain (grants, documents, heads, messages) and `Halle Escrow` v1 bound
-to a chain and contract (terms, settlements, releases, operators).
+Three domains: `Halle` v1 without a chain (grants, documents, heads, messages), and bound to a chain and contract
+`Halle Escrow` v1 (terms, settlements, releases, operators) and `Halle Warranty` v1 (offers of certificates).
 Spec: docs/spec/05-identity.md §2
 """
 
@@ -36,6 +36,7 @@ TYPES: dict[str, str] = {
     "Settlement": "Settlement(bytes32 orderId,uint256 buyerShare,uint256 paidOut)",
     "Release": "Release(bytes32 orderId,uint256 amount,uint256 paidOut,uint256 deadline)",
     "SetOperator": ("SetOperator(address merchant,address operator,uint64 until,uint256 nonce,uint256 deadline)"),
+    "CertificateOffer": "CertificateOffer(uint256 id,uint256 deadline)",
 }
 """Every struct that is ever signed. Changing one character is a new protocol version."""
 

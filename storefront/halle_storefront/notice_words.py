@@ -65,6 +65,13 @@ WORDINGS = {
         N_("Warranty claim: %(what)s"),
         N_("Somebody claims on one of your warranties."),
     ),
+    "cover-asked": Wording(
+        "shield",
+        "wait",
+        N_("A request for cover that waits for you"),
+        N_("Somebody asks you to insure: %(what)s"),
+        N_("Somebody asks you to insure something."),
+    ),
     "sale-deadline": Wording(
         "clock",
         "wait",
@@ -126,6 +133,20 @@ WORDINGS = {
     ),
     "refund": Wording(
         "coin", "ok", N_("A refund"), N_("Money came back: %(what)s from %(who)s"), N_("Money came back to you.")
+    ),
+    "cover-answered": Wording(
+        "shield",
+        "calm",
+        N_("An answer about insurance"),
+        N_("%(who)s answered about insuring %(what)s"),
+        N_("An underwriter has answered you."),
+    ),
+    "claim-answered": Wording(
+        "shield",
+        "calm",
+        N_("An answer to a warranty claim"),
+        N_("Your warranty claim was answered: %(what)s"),
+        N_("One of your warranty claims was answered."),
     ),
     "purchase-disputed": Wording(
         "scale",

@@ -174,6 +174,15 @@ CERTIFICATE = {
     "paid": Badge("ok", "check", N_("Claim paid")),
     "expired": Badge("plain", "clock", N_("Expired")),
 }
+COVER = {
+    "asked": Badge("wait", "clock", N_("Asked")),
+    "undelivered": Badge("bad", "warning", N_("Not accepted")),
+    "declined": Badge("bad", "cross", N_("Declined")),
+    "offered": Badge("wait", "chat", N_("Offered")),
+    "expired": Badge("plain", "clock", N_("Expired")),
+    "paying": Badge("wait", "clock", N_("Premium on its way")),
+    "bought": Badge("ok", "shield", N_("Insured")),
+}
 CHECKPOINT = {
     "accepted": N_("Taken over"),
     "in-transit": N_("On its way"),
@@ -332,6 +341,26 @@ ERROR_WORDS = {
     "share-out-of-range": (N_("The share is between 0 and 100 %."), N_("Write it with digits, for example 40.")),
     "cover-out-of-range": (N_("This is more than the certificate covers."), N_("Write a smaller amount.")),
     "bond-too-small": (N_("So much of the bond is not free."), N_("The rest backs certificates.")),
+    "declined": (N_("The underwriter said no."), ""),
+    "terms-changed": (N_("The underwriter has other terms by now."), N_("Ask again.")),
+    "token-not-covered": (N_("They do not cover in this token."), N_("Ask another underwriter.")),
+    "cover-too-large": (N_("They do not cover that much."), N_("Ask for less.")),
+    "term-too-long": (N_("They do not cover that long."), N_("Ask for fewer days.")),
+    "already-covered": (N_("Certificates cover this order already."), N_("Ask for less, or later.")),
+    "order-not-insurable": (
+        N_("Only what was sold and not given back can be insured."),
+        N_("Wait until the shop has accepted, or until a dispute is over."),
+    ),
+    "arbiter-is-underwriter": (N_("The arbiter of an order cannot insure it."), N_("Ask another underwriter.")),
+    "no-limits": (N_("You have published no limits, so you decide each request."), ""),
+    "no-arbiter": (N_("The order names no arbiter: a contested claim would always be paid."), ""),
+    "not-an-underwriter": (N_("They insure nothing any more."), N_("Ask another underwriter.")),
+    "underwriter-unknown": (N_("They insure nothing, as far as this node knows."), N_("Choose one from the list.")),
+    "already-asked": (N_("You have asked for this already."), N_("Wait for the answer, or take the offer.")),
+    "already-answered": (N_("This is answered already."), N_("An offer cannot be taken back.")),
+    "offer-expired": (N_("The time to pay is over."), N_("Ask again.")),
+    "offer-changed": (N_("The offer is another one by now."), N_("Look at it again.")),
+    "cover-unknown": (N_("There is no such request for cover."), N_("Look at the list.")),
     "block-missing": (N_("The file is not here yet."), N_("Try again when its sender is online.")),
     "file-unknown": (N_("There is no such file."), N_("Open the order again.")),
     "file-too-large": (N_("This file is too large."), N_("Send it in parts.")),
@@ -680,6 +709,10 @@ class Words:
     @staticmethod
     def certificate(value: str) -> Badge:
         return badge(CERTIFICATE, value)
+
+    @staticmethod
+    def cover(value: str) -> Badge:
+        return badge(COVER, value)
 
     @staticmethod
     def access_kind(value: str) -> str:

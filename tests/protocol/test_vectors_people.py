@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from halle_protocol.cid import CID
+from halle_protocol.cover import Certificate, offer_signer, sign_offer
 from halle_protocol.documents import decode_document, parse_body, verify_document
 from halle_protocol.errors import RemoteProtocolError
 from halle_protocol.grant import Grant, authorise
@@ -161,6 +162,23 @@ def test_sealing_reads_a_valid_vector(case: Case) -> None:
 def test_sealing_refuses_an_invalid_vector(case: Case) -> None:
     sealed, seed, info = (bytes.fromhex(case[key]) for key in ("sealed", "seed", "info"))
     assert refusal(lambda: unseal(sealed, seed, case["suite"], info)) == case["error"]
+
+
+@pytest.mark.parametrize("case", cases("cover_valid"))
+def test_cover_reads_a_valid_vector(case: Case) -> None:
+    paper, contract = Certificate.from_body(from_dag_json(case["certificate"])), bytes.fromhex(case["contract"])
+    where = (case["chain_id"], contract)
+    assert str(paper.id(*where)) == case["id"]
+    assert paper.offer_digest(case["deadline"], *where).hex() == case["digest"]
+    assert sign_offer(bytes.fromhex(case["private"]), paper, case["deadline"], *where).hex() == case["signature"]
+    signer = offer_signer(paper, case["deadline"], bytes.fromhex(case["signature"]), *where)
+    assert signer == paper.underwriter
+    assert offer_signer(paper, case["deadline"] + 1, bytes.fromhex(case["signature"]), *where) != signer
+
+
+@pytest.mark.parametrize("case", cases("cover_invalid"))
+def test_cover_refuses_an_invalid_vector(case: Case) -> None:
+    assert refusal(lambda: Certificate.from_body(from_dag_json(case["certificate"]))) == case["error"]
 
 
 @pytest.mark.parametrize("case", cases("message_valid"))

@@ -31,6 +31,7 @@ from halle_node.catalog import (
     ZoneForm,
 )
 from halle_node.catalog.naming import Naming
+from halle_node.catalog.profile import LimitForm
 from halle_node.chain import TxStatus
 from halle_node.chain.chain import ChainHealth, ChainSummary, TokenBalance, Wallet
 from halle_node.chain.endpoint import EndpointState
@@ -277,6 +278,7 @@ class Counter:
 
     rules: AcceptRules = field(default_factory=AcceptRules)
     papers: tuple[t.CertificateCard, ...] = ()
+    insured: tuple[t.CoverCard, ...] = ()
     talks: Talks = field(default_factory=Talks)
 
     @property
@@ -291,12 +293,62 @@ class Counter:
     def digital(self) -> Counter:
         return self
 
+    @property
+    def insuring(self) -> Counter:
+        return self
+
+    @property
+    def covering(self) -> Counter:
+        return self
+
+    @property
+    def bonding(self) -> Counter:
+        return self
+
     def offers(self, role: str) -> list[t.ServiceView]:
         record = {"arbiter": {"disputes": 12, "ruled": 11, "silent": 1}, "carrier": {"parcels": 40, "delivered": 39}}
         address = "0x" + {"arbiter": "a1", "carrier": "c2", "underwriter": "d3"}[role] * 20
         return [t.ServiceView(address, "Judith", role, "", "", 300, 7 * DAY, ("fr",), (), record.get(role, {}), DAY)]
 
-    async def offer(self, role: str, form: Any, terms: str) -> None:
+    def limits_of(self, most: Mapping[str, int]) -> tuple[LimitForm, ...]:
+        return tuple(LimitForm(31337, b"\x70" * 20, units) for units in most.values())
+
+    def covers(self, role: str | None = None, order_key: str = "") -> list[t.CoverCard]:
+        return [cover for cover in self.insured if cover.role == role and order_key in ("", cover.order_key)]
+
+    def cover(self, key: str) -> t.CoverCard:
+        return next(cover for cover in self.insured if cover.key == key)
+
+    def choices(self, order_key: str) -> list[t.CoverChoice]:
+        if not self.order(order_key).certificates:
+            return []
+        price = t.CoverPrice(0, "Chemise en lin bleue", 89 * 10**18, 356 * 10**16)
+        facts = {"certificates": 31, "claims": 4, "paid": 4}
+        return [
+            t.CoverChoice("0x" + "d3" * 20, "Mutuelle des Canuts", 400, 730, 7 * DAY, facts, "hEUR", 18, (price,)),
+            t.CoverChoice("0x" + "d4" * 20, "", 900, 365, 2 * DAY, {}, "hEUR", 18, (price,)),
+        ]
+
+    async def bonds(self) -> list[t.BondView]:
+        return [t.BondView(b"\x70" * 20, "hEUR", 18, 500 * 10**18, 178 * 10**18, 125 * 10**18)]
+
+    async def deposit(self, token: bytes, amount: int) -> None:
+        self.done.append(("bond", "deposit", {"amount": amount}))
+
+    async def ask(self, order_key: str, underwriter: str, **form: Any) -> str:
+        self.done.append((order_key, "ask_cover", {"underwriter": underwriter} | form))
+        return self.insured[0].key
+
+    async def buy(self, key: str, premium: int) -> None:
+        self.done.append((key, "buy", {"premium": premium}))
+
+    async def decline(self, key: str, note: str = "") -> None:
+        self.done.append((key, "decline", {"note": note}))
+
+    async def offer(self, role: str, form: Any = None, terms: str = "", **cover: Any) -> None:
+        if form is None:
+            self.done.append((role, "offer", cover))
+            return
         if not terms:
             raise Refused("No terms.", code="role-terms-missing", hint="Write some.")
         self.done.append((role, "offer", {"fee_bps": form.fee_bps, "terms": terms}))
@@ -870,6 +922,18 @@ def orders() -> Counter:
             ("2", "underwriter", "claimed", 10**18, (A("offer_repair", "anyone"),)),
         )
     )  # fmt: skip
+    insured = tuple(
+        t.CoverCard(
+            digit * 32, role, status, "0x" + "d3" * 20, name, order_key, "0x" + "11" * 32, OTHER_STORE,
+            "Chemise en lin bleue", 1, 89 * 10**18, 89 * 10**18, 356 * 10**16, "hEUR", 18, 365, NOW - DAY,
+            NOW + DAY if status == "offered" else None, code, note, asked, "", moves,
+        )
+        for digit, role, status, name, order_key, code, note, asked, moves in (
+            ("c", "buyer", "offered", "Mutuelle des Canuts", done.order_key, "", "Gardez la facture.", "", ("buy",)),
+            ("d", "underwriter", "asked", "", "", "bond-too-small", "", "C’est un cadeau.", ("offer", "decline")),
+            ("e", "underwriter", "bought", "Noé", "", "", "", "", ()),
+        )
+    )  # fmt: skip
     orders_shown = (pack, ask, closed, dispute, pay, altered, way, done, returning, case)
     detail = {order.order_key: order for order in orders_shown}
     line = replace(pack.lines[0], quantity=2, total=eur("178.00"))
@@ -887,6 +951,6 @@ def orders() -> Counter:
         returns=(returning.summary,),
         cases=(case.summary,),
     )
-    counter = Counter(detail, cart, [], todo, papers=papers)
+    counter = Counter(detail, cart, [], todo, papers=papers, insured=insured)
     counter.talks.fill((pack.summary, closed.summary), (way.summary,), counter.done)
     return counter

@@ -399,6 +399,23 @@ async def test_a_role_is_offered_and_its_refusal_is_shown(faces: Faces) -> None:
     assert "Un rôle" in page
 
 
+async def test_cover_is_asked_for_paid_and_answered_from_the_pages(faces: Faces) -> None:
+    buyer, asked = (cover.key for cover in faces.stall.trade.insured[:2])
+    order, store = "07" * 16, "0x" + "d3" * 20
+    await faces.post(f"/fr/market/orders/{order}/cover", choice=f"{store}/0", days="30", cover="12,5", note="Merci")
+    await faces.post(f"/fr/market/orders/{order}/cover", choice=f"{store}/x")
+    await faces.post(f"/fr/market/covers/{buyer}/buy", premium=str(356 * 10**16))
+    await faces.post(f"/fr/admin/roles/covers/{asked}/offer", premium="3", days="", note="Oui")
+    await faces.post(f"/fr/admin/roles/covers/{asked}/decline", note="Non")
+    assert faces.stall.trade.done == [
+        (order, "ask_cover", {"underwriter": store, "line": 0, "cover": 125 * 10**17, "days": 30, "note": "Merci"}),
+        (order, "ask_cover", {"underwriter": store, "line": -1, "cover": None, "days": None, "note": ""}),
+        (buyer, "buy", {"premium": 356 * 10**16}),
+        (asked, "offer", {"days": None, "note": "Oui", "premium": 3 * 10**18}),
+        (asked, "decline", {"note": "Non"}),
+    ]
+
+
 async def test_owners_rules_and_chosen_parties_are_saved(faces: Faces) -> None:
     await faces.post(
         "/fr/admin/settings/rules",

@@ -21,11 +21,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import samples_people as s
 from halle_protocol import dagcbor
 from halle_protocol.cid import CID, DAG_CBOR, cid_of
+from halle_protocol.cover import sign_offer, warranty_domain
 from halle_protocol.documents import LISTING, SHIPPING, sign_document
 from halle_protocol.errors import RemoteProtocolError
 from halle_protocol.head import Head, announce, sign_head
 from halle_protocol.history import answers
-from halle_protocol.messages import ChatText, HistoryAnswer, HistoryRequest, Message, Shipment, parse_message
+from halle_protocol.messages import (
+    ChatText,
+    CoverDecline,
+    CoverOffer,
+    CoverRequest,
+    HistoryAnswer,
+    HistoryRequest,
+    Message,
+    Shipment,
+    parse_message,
+)
 from halle_protocol.order import ChainFact, Fact, MessageFact, fold, next_actions
 from halle_protocol.order_table import Role
 from halle_protocol.sealing import BUCKETS, SUITES, X25519, make_prekey, seal, unseal
@@ -73,6 +84,7 @@ _SAMPLES: dict[str, tuple[Any, ...]] = {
     "Settlement": (bytes(range(32)), 2**128 - 1, 5),
     "Release": (bytes(range(32)), 1, 0, s.NOW),
     "SetOperator": (s.MERCHANT, s.OPERATOR, s.NOW, 0, s.NOW),
+    "CertificateOffer": (2**256 - 1, s.NOW),
 }
 
 
@@ -80,6 +92,8 @@ def signing_valid() -> Iterator[Case]:
     for name, values in _SAMPLES.items():
         chained = name in ("Terms", "Settlement", "Release", "SetOperator")
         domain = escrow_domain(s.CHAIN_ID, s.ESCROW) if chained else _halle_domain()
+        if name == "CertificateOffer":
+            domain = warranty_domain(s.CHAIN_ID, s.WARRANTY)
         hashed = struct_hash(name, *values)
         digest = typed_digest(domain, hashed)
         yield {
@@ -323,6 +337,9 @@ def message_valid() -> Iterator[Case]:
         ("order/request", s.BUYER_KEY, "order/request", request),
         ("order/quote", s.MERCHANT_KEY, "order/quote", s.quote_body()),
         ("shipment", s.MERCHANT_KEY, "shipment", Shipment(carrier="La Poste", commitment=bytes(32))),
+        ("cover/request", s.BUYER_KEY, "cover/request", _cover_request(prekey)),
+        ("cover/offer", s.MERCHANT_KEY, "cover/offer", _cover_offer()),
+        ("cover/decline", s.MERCHANT_KEY, "cover/decline", CoverDecline(request_id=bytes(16), code="no-arbiter")),
         ("history/request", s.MERCHANT_KEY, "history/request", _history_request(prekey)),
         ("history/answer", s.BUYER_KEY, "history/answer", _history_answer(request)),
         ("unknown type is carried", s.BUYER_KEY, "rental/extend", {"days": 3}),
@@ -336,6 +353,66 @@ def _question(prekey: Any) -> ChatText:
     photo = {"name": "photo 1", "mime": "image/webp", "size_bytes": 9, "key": bytes(range(32)), "blocks": [s.PICTURE]}
     reply = {"peer_id": s.PEER_ID, "prekey": prekey, "name": "Noé"}
     return ChatText(text="Does it shrink?", photos=[photo], handle="blue-shirt", listing=s.listing_cid(), reply=reply)
+
+
+def _cover_request(prekey: Any) -> CoverRequest:
+    return CoverRequest(
+        terms=s.terms(),
+        order_document=s.order_document().encode(),
+        line=0,
+        cover=90_000_000,
+        days=365,
+        policy=s.listing_cid(),
+        fee_bps=400,
+        respond_within=7 * s.DAY,
+        reply={"peer_id": s.PEER_ID, "prekey": prekey},
+    )
+
+
+def _cover_offer() -> CoverOffer:
+    paper, deadline = s.certificate(), s.NOW + s.DAY
+    return CoverOffer(
+        request_id=bytes(16),
+        certificate=paper,
+        chain_id=s.CHAIN_ID,
+        contract=s.WARRANTY,
+        deadline=deadline,
+        signature=sign_offer(s.MERCHANT_KEY, paper, deadline, s.CHAIN_ID, s.WARRANTY),
+    )
+
+
+def cover_valid() -> Iterator[Case]:
+    for name, paper in (
+        ("of a line of an order", s.certificate()),
+        ("largest cover, with a serial number", s.certificate(cover=2**128 - 1, serial_hash=bytes(range(32)))),
+        ("nobody decides, in the chain's coin", s.certificate(arbiter=bytes(20), arbiter_within=0, token=bytes(20))),
+    ):
+        yield {
+            "name": name,
+            "certificate": dag_json(paper.to_body()),
+            "chain_id": s.CHAIN_ID,
+            "contract": s.WARRANTY.hex(),
+            "deadline": s.NOW + s.DAY,
+            "id": str(paper.id(s.CHAIN_ID, s.WARRANTY)),
+            "digest": paper.offer_digest(s.NOW + s.DAY, s.CHAIN_ID, s.WARRANTY).hex(),
+            "private": s.MERCHANT_KEY.hex(),
+            "signature": sign_offer(s.MERCHANT_KEY, paper, s.NOW + s.DAY, s.CHAIN_ID, s.WARRANTY).hex(),
+        }
+
+
+def cover_invalid() -> Iterator[Case]:
+    body = s.certificate().to_body()
+    for name, fields in (
+        ("no holder", {key: value for key, value in body.items() if key != "holder"}),
+        ("a cover above 2^128-1", body | {"cover": str(2**128)}),
+        ("a premium with a fraction", body | {"premium": "1.5"}),
+        ("a negative premium", body | {"premium": "-1"}),
+        ("an address of 19 bytes", body | {"underwriter": bytes(19)}),
+        ("an end beyond 40 bits", body | {"ends_at": 2**40}),
+        ("a window of years", body | {"respond_within": 2**26}),
+        ("a hash of 31 bytes", body | {"item_hash": bytes(31)}),
+    ):
+        yield {"name": name, "certificate": dag_json(fields), "error": "body-invalid"}
 
 
 def _history_request(prekey: Any) -> HistoryRequest:
@@ -510,6 +587,8 @@ FILES: dict[str, tuple[str, Callable[[], Iterator[Case]]]] = {
     "sealing_valid": ("docs/spec/08-messages.md", sealing_valid),
     "sealing_invalid": ("docs/spec/08-messages.md", sealing_invalid),
     "message_valid": ("docs/spec/08-messages.md", message_valid),
+    "cover_valid": ("docs/spec/08-messages.md", cover_valid),
+    "cover_invalid": ("docs/spec/08-messages.md", cover_invalid),
     "message_invalid": ("docs/spec/08-messages.md", message_invalid),
     "terms_valid": ("docs/spec/09-terms.md", terms_valid),
     "terms_invalid": ("docs/spec/09-terms.md", terms_invalid),

@@ -1,14 +1,13 @@
-"""`halle arbiter`, `halle carrier`, `halle underwriter`: roles anyone can take on for others in the hall."""
+"""`halle arbiter`, `halle carrier`: roles anyone can take on for others in the hall."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.markup import escape
 
-from halle_cli.commands.orders import JSON, print_order, read_fields
+from halle_cli.commands.orders import JSON, print_order
 from halle_cli.console import out, print_facts, print_json, print_rows
 from halle_cli.session import live_session, node_session
 
@@ -35,15 +34,9 @@ def carrier() -> None:
     """Carry parcels whose delivery your record proves, or choose who carries yours."""
 
 
-@click.group()
-def underwriter() -> None:
-    """Back warranties with a bond of your own, and answer the claims on them."""
+def offer_command(role: str) -> click.Command:
+    """Return the command that takes a role on."""
 
-
-GROUPS = {"arbiter": arbiter, "carrier": carrier, "underwriter": underwriter}
-
-
-def _offer(role: str) -> click.Command:
     @click.command("offer")
     @click.option("--terms", required=True, help="What you do and how; @FILE reads it from a file.")
     @click.option("--about", default="", help="Who you are, in a sentence.")
@@ -52,8 +45,7 @@ def _offer(role: str) -> click.Command:
     @click.pass_obj
     def command(home: Path | None, /, terms: str, about: str, fee: float, days: int) -> None:
         """Take this role on, or change its terms, and publish the offer."""
-        text = Path(terms[1:]).read_text("utf-8") if terms.startswith("@") else terms
-        form = {"terms": text, "about": about, "fee_bps": round(fee * 100), "respond_within_s": days * DAY_S}
+        form = {"terms": text_of(terms), "about": about, "fee_bps": round(fee * 100), "respond_within_s": days * DAY_S}
         with node_session(home) as node:
             node.post(f"/services/{role}", form)
         out.print(f"Offered. Everybody who knows this node can name it as {role} now.")
@@ -61,7 +53,9 @@ def _offer(role: str) -> click.Command:
     return command
 
 
-def _withdraw(role: str) -> click.Command:
+def withdraw_command(role: str) -> click.Command:
+    """Return the command that gives a role up."""
+
     @click.command("withdraw")
     @click.pass_obj
     def command(home: Path | None, /) -> None:
@@ -73,7 +67,9 @@ def _withdraw(role: str) -> click.Command:
     return command
 
 
-def _listing(role: str) -> click.Command:
+def list_command(role: str) -> click.Command:
+    """Return the command that lists who offers a role."""
+
     @click.command("list")
     @JSON
     @click.pass_obj
@@ -102,9 +98,9 @@ def _listing(role: str) -> click.Command:
     return command
 
 
-for _role, _group in GROUPS.items():
-    for _make in (_offer, _withdraw, _listing):
-        _group.add_command(_make(_role))
+for _group in (arbiter, carrier):
+    for _make in (offer_command, withdraw_command, list_command):
+        _group.add_command(_make(str(_group.name)))
 
 
 # --- arbiter
@@ -244,60 +240,9 @@ def carrier_attest(home: Path | None, /, parcel: str, status: str, place: str, n
     out.print(f"Recorded: {status}.")
 
 
-# --- underwriter
-
-
-@underwriter.command("certificates")
-@click.option("--held", is_flag=True, help="Those you hold instead of those you back.")
-@JSON
-@click.pass_obj
-def underwriter_certificates(home: Path | None, /, held: bool, as_json: bool) -> None:
-    """List the warranty certificates you back."""
-    with node_session(home) as node:
-        found = node.get("/certificates", role="holder" if held else "underwriter")["certificates"]
-    if as_json:
-        print_json(found)
-        return
-    print_rows(
-        ("certificate", "for", "status", "cover", "next"),
-        (
-            (
-                each["name"][:26],
-                each["title"] or "—",
-                each["status"],
-                f"{each['cover_token']} {each['token_symbol']}",
-                ", ".join(move["name"] for move in each["next_actions"]) or "—",
-            )
-            for each in found
-        ),
-        empty="No certificates.",
-    )
-
-
-@underwriter.command("do")
-@click.argument("certificate")
-@click.argument("action")
-@click.argument("fields", nargs=-1)
-@click.pass_obj
-def underwriter_do(home: Path | None, /, certificate: str, action: str, fields: tuple[str, ...]) -> None:
-    """Make a move on a certificate, e.g.: accept_warranty_claim, or offer_repair text="Send it to us"."""
-    form = read_fields(fields)
-    with live_session(home) as node:
-        known = [*node.get("/certificates")["certificates"]]
-        full = [each["name"] for each in known if each["name"].startswith(certificate)]
-        card = node.post(f"/certificates/{full[0] if len(full) == 1 else certificate}/{action}", form)
-    print_facts({"certificate": card["name"], "status": card["status"]})
-
-
-@underwriter.command("free")
-@click.argument("token")
-@click.option("--amount", default="", help="In the token's smallest unit; everything that is free without it.")
-@click.pass_obj
-def underwriter_free(home: Path | None, /, token: str, amount: str) -> None:
-    """Take back bond that backs nothing. TOKEN is a symbol or an address."""
-    with live_session(home) as node:
-        taken: dict[str, Any] = node.post("/bond/withdraw", {"token": token, "amount": amount})
-    out.print(f"On its way: {taken['withdrawn']} {token}.")
+def text_of(value: str) -> str:
+    """Return a text, read from its file when it is @FILE."""
+    return Path(value[1:]).read_text("utf-8") if value.startswith("@") else value
 
 
 def _named(address: str) -> str:

@@ -16,6 +16,7 @@ from halle_node.blocks import BlockStore
 from halle_node.catalog import settings
 from halle_node.catalog.profile import (
     EscrowForm,
+    LimitForm,
     PaymentForm,
     ProfileForm,
     RateForm,
@@ -126,7 +127,9 @@ def profile_form_of(profile: Profile, policies: Mapping[str, Mapping[str, str]])
         policies=policies,
         services={
             role: ServiceForm(
-                **_shared(ServiceForm, service) | {"about": dict(service.about.texts) if service.about else {}}
+                **_shared(ServiceForm, service)
+                | {"about": dict(service.about.texts) if service.about else {}}
+                | {"limits": tuple(LimitForm(each.chain_id, each.token, int(each.most)) for each in service.limits)}
             )
             for role, service in profile.services.items()
         },

@@ -172,7 +172,8 @@ def profile_body(
 
 def _service(one: ServiceForm, language: str) -> Body:
     body = {name: getattr(one, name) for name in one.__dataclass_fields__}
-    return _filled({**body, "about": _texts(one.about, language)})
+    limits = [{"chain_id": each.chain_id, "token": each.token, "most": str(each.most)} for each in one.limits]
+    return _filled({**body, "about": _texts(one.about, language), "limits": limits})
 
 
 def _payment(one: PaymentForm) -> Body:

@@ -44,14 +44,28 @@ class EscrowForm:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitForm:
+    """How much an underwriter covers in one token without being asked. Units: most in the token's smallest unit."""
+
+    chain_id: int
+    token: bytes
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceForm:
-    """A role taken on for others; `about` by language. Units: fee per ten thousand, answer in seconds."""
+    """A role taken on for others; `about` by language, `limits` and `max_days` of an underwriter.
+
+    Units: fee per ten thousand, answer in seconds.
+    """
 
     about: Mapping[str, str] = field(default_factory=dict)
     fee_bps: int = 0
     respond_within_s: int = 7 * 86_400
     languages: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
+    limits: tuple[LimitForm, ...] = ()
+    max_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)

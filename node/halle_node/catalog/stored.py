@@ -8,6 +8,7 @@ from typing import Any
 from halle_node.catalog.product import Photo, ProductForm, Translation, VariantForm, WarrantyForm
 from halle_node.catalog.profile import (
     EscrowForm,
+    LimitForm,
     PaymentForm,
     ProfileForm,
     RateForm,
@@ -112,12 +113,13 @@ PARTIES = ("arbiter", "backup_arbiter", "carrier")
 
 def _service(form: ServiceForm) -> dict[str, Any]:
     plain = _slots(form, hexed=())
-    return {**plain, "about": dict(form.about)}
+    return {**plain, "about": dict(form.about), "limits": [_slots(each, hexed=("token",)) for each in form.limits]}
 
 
 def _service_form(fields: dict[str, Any]) -> ServiceForm:
     lists = {name: tuple(fields[name]) for name in ("languages", "countries")}
-    return ServiceForm(**{**fields, **lists})
+    limits = tuple(LimitForm(**{**each, "token": bytes.fromhex(each["token"])}) for each in fields.get("limits", ()))
+    return ServiceForm(**{**fields, **lists, "limits": limits})
 
 
 _PROFILE_PLAIN = [

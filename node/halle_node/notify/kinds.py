@@ -1,7 +1,7 @@
 """The kinds of notice, once: whom they concern, where they lead, and how they are told unless the owner says else.
 
 `how` is mail (at once), digest (once a day) or app (in the pages only). `page` is below the language, `{subject}` its
-order, conversation or product.
+order, conversation, product, certificate or cover.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ KINDS: dict[str, Kind] = {
     "question": Kind("shop", "/admin/messages/{subject}"),
     "return-asked": Kind("shop", _SALE),
     "sale-disputed": Kind("shop", _SALE),
-    "warranty-claim": Kind("shop", _SALE),
+    "warranty-claim": Kind("shop", "/admin/roles#{subject}"),
+    "cover-asked": Kind("shop", "/admin/roles#{subject}"),
     "sale-deadline": Kind("shop", _SALE),
     "low-stock": Kind("shop", "/admin/products/{subject}", "digest"),
     "case-to-rule": Kind("shop", "/admin/roles/cases/{subject}"),
@@ -42,6 +43,8 @@ KINDS: dict[str, Kind] = {
     "answer": Kind("buyer", "/market/messages/{subject}"),
     "return-answered": Kind("buyer", _BUY),
     "refund": Kind("buyer", _BUY),
+    "cover-answered": Kind("buyer", _BUY),
+    "claim-answered": Kind("buyer", "/market/certificates#{subject}"),
     "purchase-disputed": Kind("buyer", _BUY),
     "purchase-deadline": Kind("buyer", _BUY),
     "chain-trouble": Kind("node", "/admin/network"),

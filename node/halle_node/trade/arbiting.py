@@ -15,9 +15,10 @@ from halle_node.chain.records import ChainEvent
 from halle_node.chain.watcher_rows import events_about
 from halle_node.db.schema.trade import trade_dispute as table
 from halle_node.messages.route import Destination, Route
-from halle_node.trade import book, chainwork, letters
+from halle_node.trade import book, chainwork, covers, letters
 from halle_node.trade.book import Order
 from halle_node.trade.certificate_facts import certificate_state, remember
+from halle_node.trade.claim_messages import add_claim_message
 from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
 from halle_node.trade.room import Room
@@ -183,12 +184,25 @@ def take_message(room: Room, conn: Connection, message: Message) -> None:
     if not isinstance(body, CaseNote | CaseRuling):
         return
     order = book.by_order_id(conn, body.order_id)
+    if order is None and isinstance(body, CaseRuling) and body.certificate_id is not None:
+        _take_claim_ruling(room, conn, message, int(body.certificate_id))
+        return
     if order is None or order.terms is None or order.role == "arbiter":
         raise Refused("No such order is in dispute here.", code="order-unknown")
     if message.sender not in (order.terms.arbiter, order.terms.backup_arbiter):
         raise Refused("The sender is not the arbiter of this order.", code="not-a-party")
     book.add_message(conn, order.key, message)
     refresh(conn, order.key, room.clock())
+
+
+def _take_claim_ruling(room: Room, conn: Connection, message: Message, certificate_id: int) -> None:
+    """Keep what an arbiter says of a claim on a certificate that we sold."""
+    cover = covers.by_certificate(conn, certificate_id)
+    if cover is None or cover.certificate is None or cover.certificate.underwriter != room.me:
+        raise Refused("No such order is in dispute here.", code="order-unknown")
+    if message.sender != cover.certificate.arbiter:
+        raise Refused("The sender is not the arbiter of this certificate.", code="not-a-party")
+    add_claim_message(conn, certificate_id, message)
 
 
 def _take_bundle(room: Room, conn: Connection, message: Message, body: CaseEvidence) -> None:

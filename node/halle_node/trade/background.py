@@ -19,6 +19,7 @@ from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade import arbiting, book, chainwork, goods, news
 from halle_node.trade.buying import own_code
 from halle_node.trade.certificates import cards
+from halle_node.trade.covering import Covering
 from halle_node.trade.folding import refresh, state_of
 from halle_node.trade.history import History
 from halle_node.trade.legal import possible_moves
@@ -42,8 +43,17 @@ REMIND_S = 60
 class Background:
     """The rounds."""
 
-    def __init__(self, room: Room, moves: Moves, operator: Operator, watching: Watching, history: History) -> None:
+    def __init__(
+        self,
+        room: Room,
+        moves: Moves,
+        operator: Operator,
+        watching: Watching,
+        history: History,
+        covering: Covering,
+    ) -> None:
         self._room = room
+        self._covering = covering
         self._history = history
         self._moves = moves
         self._operator = operator
@@ -70,6 +80,7 @@ class Background:
         await self._quietly("unreached arbiters", self._reach_arbiters)
         await self._quietly("deliveries on record", self._prove_deliveries)
         await self._quietly("stock", self._free_stock)
+        await self._quietly("requests for cover", self._covering.answer_due)
         await self._quietly("reminders", self._remind)
         if self._room.rules.claim_by_itself:
             await self._quietly("due claims", self._claim_due)

@@ -16,6 +16,12 @@ from halle_protocol.order import OrderState
 from halle_protocol.warranty import CertificateState, Party, fold_certificate
 
 WORD_BYTES = 32
+PREFIX = "certificate-"
+
+
+def certificate_name(certificate_id: int) -> str:
+    """Return what `act` takes in the place of an order key."""
+    return f"{PREFIX}{certificate_id:064x}"
 
 
 def certificate_ids(conn: Connection, order: Order, state: OrderState) -> list[int]:

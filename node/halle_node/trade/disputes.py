@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from halle_node.trade import attachments, book, chainwork, letters
 from halle_node.trade.book import Order
 from halle_node.trade.certificate_facts import certificate_events, certificate_ids, certificate_state
+from halle_node.trade.claim_messages import claim_messages
 from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
 from halle_node.trade.room import Room
@@ -29,6 +30,7 @@ from halle_protocol.warranty import ClaimStatus
 BUNDLE = "case/evidence"
 UNREACHED = "arbiter-unreached"
 ALL = "all"
+MAX_WORDS = 4_000
 
 
 class Disputing:
@@ -96,12 +98,19 @@ def _inform(room: Room, conn: Connection, order: Order, to: bytes, certificate_i
     handed = [message for message in said if message.to == to]
     if len(handed) < times:
         earlier = [bytes(message.body["bundle"]) for message in said] if times == 1 else []
-        for bundle in earlier or [assemble(room, conn, order, "", (), (ALL,))]:
+        words = "" if certificate_id is None else _own_words(room, conn, certificate_id)
+        for bundle in earlier or [assemble(room, conn, order, words, (), (ALL,))]:
             _hand_in(room, conn, order, to, bundle, certificate_id)
         return
     for message in handed:
         if not letters.is_queued(conn, message):
             _post(room, conn, order, message)
+
+
+def _own_words(room: Room, conn: Connection, certificate_id: int) -> str:
+    """Return what we said of a certificate outside the order, which its bundle does not carry."""
+    own = [each.body for each in claim_messages(conn, certificate_id) if each.sender == room.me]
+    return "\n".join(filter(None, (str(body.get("text") or body.get("note") or "") for body in own)))[:MAX_WORDS]
 
 
 def own_bundles(room: Room, conn: Connection, order: Order) -> list[Message]:

@@ -51,7 +51,7 @@ def summary(room: Room, conn: Connection, order: Order, state: OrderState | None
         fulfilment=folded.fulfilment,
         returns=folded.return_,
         store=to_checksum(order.merchant),
-        store_name=row.merchant_name or _name_of(room, order.merchant),
+        store_name=row.merchant_name or name_of(room, order.merchant),
         customer=row.customer,
         buyer=to_checksum(order.buyer),
         title=row.title,
@@ -71,7 +71,8 @@ def total_of(room: Room, order: Order) -> Money:
     return order.total or Money(0, room.config.currency)
 
 
-def _name_of(room: Room, store: bytes) -> str:
+def name_of(room: Room, store: bytes) -> str:
+    """Return how a store calls itself, as far as is known here."""
     if store == room.me:
         return room.config.name
     try:

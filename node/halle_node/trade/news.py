@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from halle_node.catalog import stock
+from halle_node.chain.records import ChainEvent
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.notify import notices
 from halle_node.trade.book import Order
@@ -60,6 +61,24 @@ def tell(conn: Connection, order: Order, cached: Mapping[str, Any], state: Order
             mark = state.return_request.id.hex()
         once = f"{kind}/{order.key}/{mark}"
         notices.add(conn, kind, order.key, now, once=once, who=_who(order), what=order.row.title)
+
+
+# A certificate's event → kind of notice, and the side it is news for.
+CLAIMS: dict[str, tuple[str, str]] = {
+    "ClaimOpened": ("warranty-claim", "underwriter"),
+    "OfferMade": ("claim-answered", "holder"),
+    "ClaimContested": ("claim-answered", "holder"),
+    "ClaimPaid": ("claim-answered", "holder"),
+}
+
+
+def tell_claim(conn: Connection, event: ChainEvent, party: str, subject: str, what: str, me: bytes, now: int) -> None:
+    """Tell of a claim opened on what we back, or answered on what we hold; `subject` is the certificate's name."""
+    kind, side = CLAIMS.get(event.name, ("", ""))
+    if party != side or event.args.get("by") == me:
+        return
+    once = f"{kind}/{event.tx_hash.hex()}/{event.log_index}"
+    notices.add(conn, kind, subject, now, once=once, what=what)
 
 
 def remind(conn: Connection, chain_time: int, now: int, low_at: int) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from halle_node.db.schema.trade import trade_order
 from halle_node.messages.inbox import Early
-from halle_node.trade import arbiting, book, carrying, digital, letters, talks
+from halle_node.trade import arbiting, book, carrying, covering, digital, insuring, letters, talks
 from halle_node.trade.book import Order
 from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh, state_of
@@ -56,6 +56,8 @@ class Receiving:
         messages.register("parcel/handover", lambda conn, message: carrying.take_handover(self._room, conn, message))
         messages.register("parcel/checkpoint", self.on_checkpoint)
         messages.register("claim/", self.on_claim)
+        messages.register("cover/request", lambda conn, message: covering.take_request(self._room, conn, message))
+        messages.register("cover/", lambda conn, message: insuring.take_answer(self._room, conn, message))
         messages.register("chat", self.on_chat)
         messages.on_refusal(self.on_refusal)
         messages.use_directory(lambda recipient: letters.newest_destination(self._room, recipient))

@@ -11,13 +11,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from halle_node.db import Database
-from halle_node.trade import balances, book, certificates, extras, listing, rules, todo
+from halle_node.trade import balances, book, certificates, cover_cards, extras, listing, rules, todo
 from halle_node.trade.background import Background
+from halle_node.trade.bonding import Bonding
 from halle_node.trade.carrying import Carrying
 from halle_node.trade.cart import Cart
+from halle_node.trade.covering import Covering
+from halle_node.trade.covers import Role as CoverRole
 from halle_node.trade.detail import order_detail
 from halle_node.trade.digital import Digital
 from halle_node.trade.erasing import Erasure, erase
+from halle_node.trade.insuring import Insuring
 from halle_node.trade.keeping import kept_by_orders
 from halle_node.trade.moves import Moves
 from halle_node.trade.operator import Operator
@@ -33,6 +37,7 @@ from halle_node.trade.views import (
     CartView,
     CertificateCard,
     CheckoutForm,
+    CoverCard,
     OrderDetail,
     OrderSummary,
     Todo,
@@ -88,6 +93,9 @@ class TradeService:
         )
         self.services = Services(room)
         self.carrying = Carrying(room)
+        self.insuring = Insuring(room)
+        self.covering = Covering(room)
+        self.bonding = Bonding(room)
         self._room = room
         self._cart = Cart(room)
         self.talks = Talking(room, is_blocked)
@@ -96,7 +104,7 @@ class TradeService:
         self._receiving = Receiving(room)
         self._watching = Watching(room)
         self._history = self._moves.history
-        self._background = Background(room, self._moves, self._operator, self._watching, self._history)
+        self._background = Background(room, self._moves, self._operator, self._watching, self._history, self.covering)
         self._history.register()
         self._receiving.register()
         self._watching.subscribe()
@@ -288,9 +296,19 @@ class TradeService:
         """The shelf of digital goods."""
         return self._moves.digital
 
-    async def withdraw_bond(self, token: bytes, amount: int | None = None) -> int:
-        """Take back bond that backs nothing; None takes all of it. Units: token's smallest unit."""
-        return await self._moves.warranties.withdraw_bond(token, amount)
+    def covers(self, role: CoverRole | None = None, order_key: str = "") -> list[CoverCard]:
+        """Return cover that was asked for, by us (buyer) or of us (underwriter).
+
+        Raises: Refused order-unknown.
+        """
+        return cover_cards.cover_cards(self._room, role, order_key)
+
+    def cover(self, key: str) -> CoverCard:
+        """Return one cover by its key or the first letters of it.
+
+        Raises: Refused cover-unknown.
+        """
+        return cover_cards.cover_card(self._room, key)
 
     def certificates(self, role: str = "") -> list[CertificateCard]:
         """Return the warranty certificates we hold or back."""

@@ -12,7 +12,7 @@ from statistics import median
 
 from sqlalchemy import Connection, func, or_, select
 
-from halle_node.catalog.profile import ServiceForm
+from halle_node.catalog.profile import LimitForm, ServiceForm
 from halle_node.chain.watcher_rows import event_of, events_about
 from halle_node.db.schema.chain import chain_event
 from halle_node.db.schema.trade import trade_dispute
@@ -62,6 +62,17 @@ class Services:
         policies = {**profile.policies, policy_of(role): texts}
         await catalog.save_profile(replace(profile, services=services, policies=policies))
         await catalog.publish(products=False)
+
+    def limits_of(self, most: Mapping[str, int]) -> tuple[LimitForm, ...]:
+        """Return an underwriter's limits from amounts by token symbol; 0 leaves a token out.
+
+        Raises: Refused token-unknown. Units: token's smallest unit.
+        """
+        tokens, chain_id = self._room.chain.contracts.tokens, self._room.chain.client.chain_id
+        unknown = [symbol for symbol in most if symbol not in tokens]
+        if unknown:
+            raise Refused(f"There is no token {unknown[0][:40]!r}.", code="token-unknown", hint="See your wallet.")
+        return tuple(LimitForm(chain_id, tokens[symbol][0], units) for symbol, units in most.items() if units > 0)
 
     async def withdraw(self, role: str) -> None:
         """Give a role up; cases and parcels that are open stay ours.
@@ -118,7 +129,7 @@ class Services:
 
     def _view(self, conn: Connection, store: StoreView, role: str) -> ServiceView:
         assert store.profile is not None
-        offer, language = store.profile.services[role], self._room.config.language
+        offer, language, names = store.profile.services[role], self._room.config.language, _symbols(self._room)
         record, median_s = record_of(conn, role, store.store)
         policy = store.profile.policies.get(policy_of(role))
         return ServiceView(
@@ -134,7 +145,13 @@ class Services:
             record=record,
             median_s=median_s,
             own=store.store == self._room.me,
+            limits={names[each.token]: int(each.most) for each in offer.limits if each.token in names},
+            max_days=offer.max_days,
         )
+
+
+def _symbols(room: Room) -> Mapping[bytes, str]:
+    return {token: symbol for symbol, (token, _) in room.chain.contracts.tokens.items()}
 
 
 def record_of(conn: Connection, role: str, address: bytes) -> tuple[Mapping[str, int], int | None]:

@@ -272,6 +272,9 @@ class ServiceView:
     record: Mapping[str, int]
     median_s: int | None = None
     own: bool = False
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """An underwriter's, by token symbol. Units: token's smallest unit."""
+    max_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -279,7 +282,7 @@ class ChatLine:
     """One line of conversation. `refused` is the code with which the other side's node declined it."""
 
     at: int
-    by: Side
+    by: Role
     text: str
     delivered: bool
     message_id: str = ""
@@ -304,6 +307,8 @@ class CertificateView:
     claim_amount: int | None = None
     name: str = ""
     """What `act` takes in the place of an order key."""
+    said: tuple[ChatLine, ...] = ()
+    """What was said of it outside the order."""
 
 
 @dataclass(frozen=True)
@@ -325,6 +330,81 @@ class CertificateCard:
     title: str
     next_actions: tuple[Action, ...]
     said: tuple[ChatLine, ...] = ()
+
+
+@dataclass(frozen=True)
+class CoverPrice:
+    """What an underwriter would cover of a line of an order, and for how much."""
+
+    line: int
+    title: str
+    cover_token: int
+    premium_token: int
+
+
+@dataclass(frozen=True)
+class CoverChoice:
+    """An underwriter who may insure an order."""
+
+    address: str
+    name: str
+    fee_bps: int
+    max_days: int
+    respond_within_s: int
+    record: Mapping[str, int]
+    token_symbol: str
+    token_decimals: int
+    prices: tuple[CoverPrice, ...]
+
+
+@dataclass(frozen=True)
+class CoverCard:
+    """Cover that was asked for, of us or by us, and what came of it.
+
+    `status`: asked, undelivered, declined, offered, expired, paying or bought. `code`: why it was declined, or waits
+    for the underwriter's person. `certificate`: what it became, or will. Units: token's smallest unit.
+    """
+
+    key: str
+    role: str
+    status: str
+    other: str
+    name: str
+    order_key: str
+    order_id: str
+    merchant: str
+    title: str
+    pieces: int
+    paid_token: int
+    cover_token: int
+    premium_token: int
+    token_symbol: str
+    token_decimals: int
+    days: int
+    asked_at: int
+    valid_until: int | None
+    code: str
+    note: str
+    asked_note: str
+    certificate: str
+    next_actions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BondView:
+    """Our bond in one token, and what the account holds beside it. Units: token's smallest unit."""
+
+    token: bytes
+    token_symbol: str
+    token_decimals: int
+    bond: int
+    reserved: int
+    balance: int
+
+    @property
+    def free(self) -> int:
+        """What backs nothing."""
+        return self.bond - self.reserved
 
 
 @dataclass(frozen=True)

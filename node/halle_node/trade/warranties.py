@@ -1,4 +1,4 @@
-"""Warranty certificates of an order: issued by the merchant from a bond, claimed by the buyer.
+"""Warranty certificates: issued by a merchant from a bond, or bought of an underwriter; claimed by their holder.
 
 Rule: bond, registration and the message with the certificate's number are one transaction of the database; the
 chain rows of one signer go out in their order (approve, deposit, register).
@@ -11,20 +11,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection
 
 import halle_contracts
-from halle_node.db.schema.trade import trade_claim_message
-from halle_node.trade import attachments, book, chainwork, letters, offer
+from halle_node.messages.route import Destination
+from halle_node.trade import attachments, book, chainwork, covers, letters, offer
+from halle_node.trade.arbiting import destination_of_side
+from halle_node.trade.bonding import TOKEN, balance_of, free_bond
 from halle_node.trade.book import Order
-from halle_node.trade.certificate_facts import certificate_ids, certificate_state, party_of, remember
+from halle_node.trade.certificate_facts import PREFIX, certificate_ids, certificate_state, party_of, remember
+from halle_node.trade.claim_messages import add_claim_message, claim_messages
+from halle_node.trade.covering import destination_of
 from halle_node.trade.folding import refresh, state_of
 from halle_node.trade.legal import certificate_moves, moves_of, require, require_one
 from halle_node.trade.room import Room
+from halle_protocol.cover import Certificate, item_hash
 from halle_protocol.documents import WarrantyOffer
 from halle_protocol.errors import HalleError, Refused, Unavailable
-from halle_protocol.keys import keccak256, parse_address
+from halle_protocol.keys import ZERO_ADDRESS, keccak256, parse_address
 from halle_protocol.messages import Message, parse_message, thread_of
 from halle_protocol.order import OrderState
 from halle_protocol.warranty import CertificateState
@@ -35,8 +39,6 @@ DEFAULT_RESPOND_S = 14 * DAY_S
 FULL_BPS = 10_000
 OFFER_CHARS = 120
 MAX_CLAIM_MESSAGES = 200
-PREFIX = "certificate-"
-TOKEN = "TestToken"  # noqa: S105 the name of an ABI
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ class Warranties:
         state = room.db.read(lambda conn: require(conn, order, "issue_warranty", now))
         certificate = self._certificate(order, state, now, days, cover)
         client = room.chain.client
-        certificate_id = int(await client.call("Warranty", "idOf", certificate))
-        free = await self._free_bond(order)
-        missing = max(0, certificate["cover"] - free)
+        certificate_id = certificate.id(client.chain_id, room.chain.contracts.warranty)
+        free = await free_bond(room, order.merchant, certificate.token)
+        missing = max(0, int(certificate.cover) - free)
         await self._check_balance(order, missing)
 
         def change(conn: Connection) -> None:
@@ -80,7 +82,7 @@ class Warranties:
                 "certificate_id": certificate_id,
                 "contract": room.chain.contracts.warranty,
                 "chain_id": client.chain_id,
-                "ends_at": certificate["endsAt"],
+                "ends_at": certificate.ends_at,
             }
             letters.send(room, conn, order, "warranty/issued", body)
             refresh(conn, order.key, room.clock())
@@ -170,27 +172,6 @@ class Warranties:
             ref, "transfer_warranty", "transferFrom", arguments=lambda _: (new,), first=lambda desk: (self._room.me,)
         )
 
-    async def withdraw_bond(self, token: bytes, amount: int | None) -> int:
-        """Take back bond that backs nothing; None takes all of it. Return how much.
-
-        Raises: Refused bond-too-small, keys-locked.
-        """
-        room = self._room
-        _ = room.keys.store_private
-        found = await room.chain.client.call("Warranty", "bondOf", room.me, token)
-        free = int(_field(found, "bond", 0)) - int(_field(found, "reserved", 1))
-        wanted = free if amount is None else amount
-        if not 0 < wanted <= free:
-            raise Refused(f"{free} of the bond is free.", code="bond-too-small", hint="The rest backs certificates.")
-        data = halle_contracts.encode_call("Warranty", "withdrawBond", token, wanted)
-        to = room.chain.contracts.warranty
-        await room.db.write(
-            lambda conn: room.chain.outbox.enqueue(
-                conn, signer=room.me, to=to, data=data, purpose="withdraw-bond", ref=room.me.rjust(32, b"\0")
-            )
-        )
-        return wanted
-
     def moves(self, conn: Connection, certificate_id: int, now: int) -> list[tuple[str, int | None]]:
         """Return (move, until): what we may do with a certificate."""
         state = certificate_state(conn, certificate_id)
@@ -242,11 +223,9 @@ class Warranties:
         raise Refused("This order has no warranty certificate.", code="certificate-unknown")
 
     def _own_order(self, conn: Connection, state: CertificateState) -> Order | None:
-        """Return the order of a certificate when both of its sides are still those of the certificate."""
+        """Return the order of ours that a certificate came with, whoever holds or backs it by now."""
         order = book.by_order_id(conn, state.order_id)
-        if order is None or order.thread is None:
-            return None
-        return order if {order.buyer, order.merchant} == {state.holder, state.underwriter} else None
+        return None if order is None or order.thread is None else order
 
     def _enqueue(self, conn: Connection, desk: Desk, function: str, args: tuple[object, ...], move: str) -> None:
         room = self._room
@@ -259,23 +238,33 @@ class Warranties:
     def _tell(self, conn: Connection, desk: Desk, kind: str, body: dict[str, Any]) -> None:
         """Tell the other side; whoever cannot be reached sees the chain's own event."""
         room, order = self._room, desk.order
-        if order is not None and order.role != "arbiter":
+        sides: tuple[bytes, ...] = (desk.state.holder, desk.state.underwriter)
+        if order is not None and order.role != "arbiter" and {order.buyer, order.merchant} == set(sides):
             letters.send(room, conn, order, kind, body)
             return
-        sides = (desk.state.holder, desk.state.underwriter)
-        for side in (each for each in sides if each != room.me):
+        cover = covers.by_certificate(conn, desk.id)
+        if kind == "claim/contest" and cover is not None and cover.certificate is not None:
+            sides += (cover.certificate.arbiter,)  # who sees the holder's bundle must hear us too
+        for side in (each for each in sides if each not in (room.me, ZERO_ADDRESS)):
             reference = desk.state.order_id if kind.startswith("case/") else desk.id.to_bytes(32, "big")
             message = letters.compose(room, side, thread_of(room.me, side, reference), kind, body)
             add_claim_message(conn, desk.id, message)
-            try:
-                where = letters.store_destination(room, side)
-            except HalleError:
-                continue
-            room.messages.send(conn, message, where.prekey, where.route)
+            where = destination_of(room, conn, side) or self._destination(order, side)
+            if where is not None:
+                room.messages.send(conn, message, where.prekey, where.route)
+
+    def _destination(self, order: Order | None, side: bytes) -> Destination | None:
+        """Return where a side is reached: as it publishes, a buyer also as the order's request said."""
+        try:
+            if order is not None:
+                return destination_of_side(self._room, order, side)
+            return letters.store_destination(self._room, side)
+        except HalleError:
+            return None
 
     def _certificate(
         self, order: Order, state: OrderState, now: int, days: int | None, cover: int | None
-    ) -> dict[str, Any]:
+    ) -> Certificate:
         terms, document = order.known_terms(), order.known_document()
         promised = self._offer(order)
         length = days or (promised.days if promised else DEFAULT_DAYS)
@@ -284,22 +273,20 @@ class Warranties:
         if not 0 < covered <= terms.amount:
             raise Refused(f"A cover is between 1 and the {terms.amount} paid.", code="cover-out-of-range")
         starts = state.delivered_at or state.closed_at or now
-        return {
-            "underwriter": order.merchant,
-            "holder": order.buyer,
-            "token": terms.token,
-            "cover": covered,
-            "premium": 0,
-            "startsAt": starts,
-            "endsAt": starts + length * DAY_S,
-            "respondWithin": promised.respond_within_s if promised else DEFAULT_RESPOND_S,
-            "arbiter": terms.arbiter,
-            "arbiterWithin": terms.arbiter_within,
-            "orderId": order.order_id,
-            "itemHash": keccak256(document.lines[0].sku.encode() + document.salt),
-            "serialHash": bytes(32),
-            "termsHash": bytes(32),
-        }
+        return Certificate(
+            underwriter=order.merchant,
+            holder=order.buyer,
+            token=terms.token,
+            cover=covered,
+            premium=0,
+            starts_at=starts,
+            ends_at=starts + length * DAY_S,
+            respond_within=promised.respond_within_s if promised else DEFAULT_RESPOND_S,
+            arbiter=terms.arbiter,
+            arbiter_within=terms.arbiter_within,
+            order_id=order.order_id,
+            item_hash=item_hash(document, 0),
+        )
 
     def _offer(self, order: Order) -> WarrantyOffer | None:
         """Return the first warranty among the order's listings, as they are published now."""
@@ -312,14 +299,8 @@ class Warranties:
                 return found
         return None
 
-    async def _free_bond(self, order: Order) -> int:
-        token = order.known_terms().token
-        found = await self._room.chain.client.call("Warranty", "bondOf", order.merchant, token)
-        return int(_field(found, "bond", 0)) - int(_field(found, "reserved", 1))
-
     async def _check_balance(self, order: Order, missing: int) -> None:
-        token = order.known_terms().token
-        balance = int(await self._room.chain.client.call(TOKEN, "balanceOf", order.merchant, at=token))
+        balance = await balance_of(self._room, order.merchant, order.known_terms().token)
         if balance < missing:
             raise Refused(
                 f"The bond lacks {missing}; the store's account holds {balance}.",
@@ -327,7 +308,7 @@ class Warranties:
                 hint="Collect what is due first, or choose a smaller cover.",
             )
 
-    def _enqueue_issue(self, conn: Connection, order: Order, certificate: dict[str, Any], missing: int) -> None:
+    def _enqueue_issue(self, conn: Connection, order: Order, certificate: Certificate, missing: int) -> None:
         room, token = self._room, order.known_terms().token
         warranty = room.chain.contracts.warranty
         if missing:
@@ -335,7 +316,7 @@ class Warranties:
             chainwork.enqueue(room, conn, order, token, approval, room.me, "approve-bond")
             deposit = halle_contracts.encode_call("Warranty", "deposit", token, missing)
             chainwork.enqueue(room, conn, order, warranty, deposit, room.me, "deposit")
-        data = halle_contracts.encode_call("Warranty", "register", certificate)
+        data = halle_contracts.encode_call("Warranty", "register", certificate.as_tuple())
         chainwork.enqueue(room, conn, order, warranty, data, room.me, "register-warranty")
 
 
@@ -350,24 +331,6 @@ def read_id(ref: str) -> int:
         raise Refused(f"There is no certificate {ref[:80]!r}.", code="certificate-unknown") from None
 
 
-def add_claim_message(conn: Connection, certificate_id: int, message: Message) -> None:
-    """Keep what was said about a certificate outside an order of ours."""
-    row = {
-        "certificate_id": certificate_id.to_bytes(32, "big"),
-        "sender": message.sender,
-        "message_id": message.id,
-        "content": message.encode(),
-    }
-    conn.execute(insert(trade_claim_message).values(row).on_conflict_do_nothing())
-
-
-def claim_messages(conn: Connection, certificate_id: int) -> list[Message]:
-    """Return what was said about a certificate outside an order of ours, in the order it came."""
-    table = trade_claim_message
-    query = select(table.c.content).where(table.c.certificate_id == certificate_id.to_bytes(32, "big"))
-    return [Message.decode(data) for data in conn.execute(query.order_by(table.c.id)).scalars()]
-
-
 def take_claim(room: Room, conn: Connection, message: Message) -> None:
     """Take in what a holder or an underwriter says of a certificate that no order of ours is about.
 
@@ -376,13 +339,11 @@ def take_claim(room: Room, conn: Connection, message: Message) -> None:
     certificate_id = int(parse_message(message).certificate_id)  # type: ignore[union-attr]
     state = certificate_state(conn, certificate_id)
     sides = {state.holder, state.underwriter}
-    if message.sender not in sides or room.me not in sides:
+    case = book.by_order_id(conn, state.order_id)
+    heard = {room.me} if case is not None and case.role == "arbiter" else sides
+    if message.sender not in sides or room.me not in heard:
         # A transfer is heard of by one node sooner than by the other: the sender keeps the message and tries again.
         raise Unavailable("The chain does not show both of us beside this certificate yet.", code="certificate-unseen")
     if len(claim_messages(conn, certificate_id)) >= MAX_CLAIM_MESSAGES:
         raise Refused("This conversation is full.", code="conversation-full")
     add_claim_message(conn, certificate_id, message)
-
-
-def _field(answer: Any, name: str, place: int) -> Any:
-    return answer[name] if isinstance(answer, dict) else answer[place]

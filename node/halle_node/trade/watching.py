@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from halle_node.chain.records import ChainEvent
-from halle_node.trade import arbiting, book
+from halle_node.trade import arbiting, book, covers, news
 from halle_node.trade.book import KEY_CHARS
-from halle_node.trade.certificate_facts import certificate_state
+from halle_node.trade.certificate_facts import certificate_name, certificate_state, party_of, remember
 from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh
 from halle_node.trade.restored import WAITS_FOR_HISTORY, is_catching_up
@@ -51,7 +51,7 @@ class Watching:
                     arbiting.note_dispute(conn, event)
                 touched[event.subject] = None
             elif event.contract == "Warranty" and event.name in CERTIFICATE_NEWS:
-                touched[certificate_state(conn, int.from_bytes(event.subject, "big")).order_id] = None
+                touched[self._on_certificate(conn, event)] = None
         for order_id in touched:
             order = book.by_order_id(conn, order_id)
             if order is not None:
@@ -73,6 +73,20 @@ class Watching:
             log.info("order %s waits: %s", key, error.code)
             book.set_problem(conn, key, error.code)
         refresh(conn, key, self._room.clock(), is_news=is_news)
+
+    def _on_certificate(self, conn: Connection, event: ChainEvent) -> bytes:
+        """Note whose certificate changed, and tell its sides; return the order it belongs to."""
+        room, number = self._room, int.from_bytes(event.subject, "big")
+        state = certificate_state(conn, number)
+        party = party_of(state, room.me)
+        order = book.by_order_id(conn, state.order_id)
+        if event.name == "Registered" and party != "anyone" and order is not None and order.role != "arbiter":
+            remember(conn, number, order.order_id)
+        if party != "anyone" and not is_catching_up(conn):
+            cover = covers.by_certificate(conn, number)
+            what = cover.title if cover is not None else str(order.row.title) if order is not None else ""
+            news.tell_claim(conn, event, party, certificate_name(number), what, room.me, room.clock())
+        return state.order_id
 
     def _on_funded(self, conn: Connection, event: ChainEvent) -> None:
         merchant, buyer = event.args["merchant"], event.args["buyer"]

@@ -11,7 +11,9 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from halle_protocol.documents.shape import (
     Address,
+    Amount,
     Bps,
+    Count,
     Country,
     Currency,
     Flag,
@@ -86,11 +88,20 @@ class EscrowDefaults(Model):
     proof_required: Flag = False
 
 
+class CoverLimit(Model):
+    """How much an underwriter covers in one token on one chain. Units: most in the token's smallest unit."""
+
+    chain_id: Positive
+    token: Address
+    most: Amount
+
+
 class Service(Model):
     """A role this address takes on for others: arbiter, carrier or underwriter; what it asks and how fast it answers.
 
-    The binding text is the policy `service-<role>`. Units: fee_bps in 1/10,000 of what is in dispute (arbiter) or
-    covered (underwriter); respond_within_s in seconds.
+    The binding text is the policy `service-<role>`. An underwriter's `limits` and `max_days` bound what may be asked;
+    without limits each request waits for a person. Units: fee_bps in 1/10,000 of what is in dispute (arbiter) or
+    covered (underwriter, whatever the length); respond_within_s in seconds.
     """
 
     about: LongText | None = None
@@ -98,6 +109,8 @@ class Service(Model):
     respond_within_s: Seconds = 7 * 86400
     languages: Annotated[tuple[Locale, ...], Field(max_length=40)] = ()
     countries: Annotated[tuple[Country, ...], Field(max_length=250)] = ()
+    limits: Annotated[tuple[CoverLimit, ...], Field(max_length=32)] = ()
+    max_days: Count = 0
 
 
 class Profile(Model):

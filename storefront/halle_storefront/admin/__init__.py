@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import backup, home, imports, messages, network, notices, orders, products, roles, settings
+from . import backup, covers, home, imports, messages, network, notices, orders, products, roles, settings
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -42,6 +42,8 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(base + r"/notices/{id:\d{1,12}}", notices.follow),
         web.post(base + "/orders/{key}/erase-customer", orders.erase_customer),
         web.get(f"{base}/roles", roles.overview),
+        web.post(f"{base}/roles/bond", covers.bond),
+        web.post(base + "/roles/covers/{key}/{action:offer|decline}", covers.answer),
         web.post(base + "/roles/{role}", roles.offer),
         web.post(base + "/roles/parcels/{shipment}", roles.attest),
         web.get(base + "/roles/cases/{key}", roles.case),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from decimal import Decimal
+
 from aiohttp import web
 
-from halle_node.catalog.profile import ServiceForm
-from halle_protocol.errors import HalleError
+from halle_node.catalog.profile import ProfileForm, ServiceForm
+from halle_node.trade.views import BondView
+from halle_protocol.errors import HalleError, Unavailable
 
 from ..failures import Problem, describe
-from ..forms import read_form, see_other, token_units, whole_number
+from ..forms import Form, read_form, see_other, token_units, whole_number
 from ..i18n import N_, language_of
 from ..local_pages import admin_page, here
 from ..moves import decimals_of, read_move
-from ..node_access import node_of
+from ..node_access import ServedNode, node_of
 from ..order_files import file_of
 
 ROLES = (
@@ -21,7 +25,7 @@ ROLES = (
     (
         "underwriter",
         N_("Underwriter"),
-        N_("You back the warranties you issue with a bond of your own. Others cannot buy cover from you here yet."),
+        N_("You insure what others buy, and back the warranties you issue, with a bond of your own."),
     ),
 )
 CHECKPOINTS = (
@@ -38,10 +42,17 @@ DAY_S = 86_400
 
 
 async def overview(request: web.Request) -> web.Response:
-    return _page(request)
+    node = node_of(request)
+    for subject in (*(paper.name for paper in node.trade.certificates("underwriter")), *_asked(request)):
+        await node.notify.seen(subject)
+    return await _page(request)
 
 
-def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
+def _asked(request: web.Request) -> list[str]:
+    return [cover.key for cover in node_of(request).trade.covers("underwriter")]
+
+
+async def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
     node = node_of(request)
     profile = node.catalog.profile()
     return admin_page(
@@ -57,8 +68,18 @@ def _page(request: web.Request, wrong: Problem | None = None) -> web.Response:
         parcels=node.trade.carrying.parcels() if "carrier" in profile.services else [],
         checkpoints=CHECKPOINTS,
         certificates=node.trade.certificates("underwriter"),
+        covers=node.trade.covers("underwriter"),
+        bonds=(bonds := await _bonds(request)),
+        limits=_shown_limits(profile, bonds),
         records={role: own_record(request, role) for role, _, _ in ROLES if role in profile.services},
     )
+
+
+async def _bonds(request: web.Request) -> list[BondView]:
+    """Our bonds; none while the chain does not answer."""
+    with suppress(Unavailable):
+        return await node_of(request).trade.bonding.bonds()
+    return []
 
 
 def own_record(request: web.Request, role: str) -> dict[str, int]:
@@ -81,11 +102,29 @@ async def offer(request: web.Request) -> web.Response:
                 fee_bps=token_units(form.text("fee") or "0", 2),
                 respond_within_s=whole_number(form.text("days") or "7") * DAY_S,
                 languages=tuple(dict.fromkeys((profile.language, *profile.languages))),
+                limits=node.trade.services.limits_of(_limits(node, form)) if role == "underwriter" else (),
+                max_days=whole_number(form.text("max_days") or "0"),
             )
             await node.trade.services.offer(role, wanted, form.text("terms"))
     except HalleError as error:
-        return _page(request, describe(error, language_of(request)))
+        return await _page(request, describe(error, language_of(request)))
     return see_other(here(request, f"/admin/roles?done=saved#{role}"))
+
+
+def _limits(node: ServedNode, form: Form) -> dict[str, int]:
+    """The form's limits by token symbol, in smallest units; an empty one is no limit at all, and left out."""
+    tokens = node.chain.contracts.tokens
+    return {name: token_units(text, tokens[name][1]) for name in tokens if (text := form.text(f"limit-{name}"))}
+
+
+def _shown_limits(profile: ProfileForm, bonds: list[BondView]) -> dict[str, str]:
+    """The published limits as their form shows them."""
+    offer, shown = profile.services.get("underwriter"), {}
+    known = {each.token: each for each in bonds}
+    for limit in offer.limits if offer else ():
+        if found := known.get(limit.token):
+            shown[found.token_symbol] = f"{Decimal(limit.most).scaleb(-found.token_decimals).normalize():f}"
+    return shown
 
 
 async def attest(request: web.Request) -> web.Response:

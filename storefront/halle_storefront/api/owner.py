@@ -18,7 +18,7 @@ from halle_protocol.errors import Refused
 from halle_protocol.keys import parse_address, to_checksum
 
 from ..node_access import ServedNode, node_of
-from . import forms, roles, talks
+from . import covers, forms, roles, talks
 from .wire import to_json
 
 Call = Callable[[ServedNode, web.Request], Awaitable[Any]]
@@ -421,7 +421,16 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/parcels/{shipment}", roles.attest),
     ("GET", "/certificates", roles.list_certificates),
     ("POST", "/certificates/{name}/{action}", roles.act_on_certificate),
-    ("POST", "/bond/withdraw", roles.withdraw_bond),
+    ("GET", "/covers", covers.list_covers),
+    ("POST", "/covers", covers.ask_cover),
+    ("GET", "/covers/{key}", covers.show_cover),
+    ("POST", "/covers/{key}/buy", covers.buy_cover),
+    ("POST", "/covers/{key}/offer", covers.offer_cover),
+    ("POST", "/covers/{key}/decline", covers.decline_cover),
+    ("GET", "/orders/{key}/underwriters", covers.list_choices),
+    ("GET", "/bond", covers.list_bonds),
+    ("POST", "/bond", covers.add_bond),
+    ("POST", "/bond/withdraw", covers.withdraw_bond),
     ("GET", "/products/{handle}/digital", roles.list_digital),
     ("POST", "/products/{handle}/digital", roles.add_digital),
     ("DELETE", r"/products/{handle}/digital/{id:\d{1,9}}", roles.remove_digital),

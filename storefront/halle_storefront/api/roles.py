@@ -13,7 +13,6 @@ from aiohttp import web
 from halle_node.catalog.profile import ServiceForm
 from halle_node.trade.rules import AcceptRules
 from halle_protocol.errors import Refused
-from halle_protocol.keys import parse_address
 
 from ..node_access import ServedNode
 from . import forms
@@ -34,9 +33,19 @@ async def offer_service(node: ServedNode, request: web.Request) -> Any:
         respond_within_s=forms.whole(form, "respond_within_s", 7 * 86_400),
         languages=tuple(dict.fromkeys((profile.language, *profile.languages))),
         countries=forms.names(form, "countries"),
+        limits=node.trade.services.limits_of({name: int(most) for name, most in _amounts(form).items()}),
+        max_days=forms.whole(form, "max_days", 0),
     )
     await node.trade.services.offer(request.match_info["role"], wanted, forms.text(form, "terms"))
     return {}
+
+
+def _amounts(form: Mapping[str, Any]) -> dict[str, str]:
+    """Return amounts by token symbol, as digits. Raises: Refused "form-invalid"."""
+    amounts = forms.words(form, "limits")
+    if not all(value.isascii() and value.isdigit() for value in amounts.values()):
+        raise forms.refuse("limits", "is not an object of amounts in smallest units")
+    return amounts
 
 
 async def withdraw_service(node: ServedNode, request: web.Request) -> Any:
@@ -74,15 +83,6 @@ async def act_on_certificate(node: ServedNode, request: web.Request) -> Any:
     name = request.match_info["name"]
     await node.trade.act(name, request.match_info["action"], **await forms.body_of(request))
     return node.trade.certificate(name)
-
-
-async def withdraw_bond(node: ServedNode, request: web.Request) -> Any:
-    form = await forms.body_of(request)
-    token = forms.text(form, "token")
-    found = node.chain.contracts.tokens.get(token)
-    address = found[0] if found else parse_address(token)
-    amount = None if form.get("amount") in (None, "") else forms.whole(form, "amount")
-    return {"withdrawn": str(await node.trade.withdraw_bond(address, amount))}
 
 
 async def show_accept_rules(node: ServedNode, _: web.Request) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..i18n import LANGUAGE_PATTERN
-from . import cart, certificates, messages, orders, search, wallet
+from . import cart, certificates, covers, messages, orders, search, wallet
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -31,6 +31,8 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(base + "/orders/{key}", orders.order),
         web.post(base + "/orders/{key}/act/{action}", orders.act),
         web.get(base + "/orders/{key}/file/{file}", orders.file),
+        web.post(base + "/orders/{key}/cover", covers.ask),
+        web.post(base + "/covers/{key}/buy", covers.buy),
         web.get(f"{base}/certificates", certificates.listing),
         web.post(base + "/certificates/{name}/act/{action}", certificates.act),
         web.get(f"{base}/wallet", wallet.show),

@@ -11,7 +11,11 @@ from ..node_access import node_of
 
 
 async def listing(request: web.Request) -> web.Response:
-    return market_page(request, "market/certificates.html", certificates=node_of(request).trade.certificates("holder"))
+    node = node_of(request)
+    found = node.trade.certificates("holder")
+    for paper in found:
+        await node.notify.seen(paper.name)
+    return market_page(request, "market/certificates.html", certificates=found)
 
 
 async def act(request: web.Request) -> web.Response:

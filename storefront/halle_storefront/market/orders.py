@@ -17,7 +17,9 @@ async def listing(request: web.Request) -> web.Response:
 
 
 async def order(request: web.Request) -> web.Response:
-    return market_page(request, "market/order.html", order=await seen_order(request))
+    trade, found = node_of(request).trade, await seen_order(request)
+    covers, choices = trade.covers("buyer", found.order_key), trade.insuring.choices(found.order_key)
+    return market_page(request, "market/order.html", order=found, covers=covers, choices=choices)
 
 
 async def act(request: web.Request) -> web.Response:

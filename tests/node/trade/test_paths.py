@@ -580,8 +580,8 @@ async def test_bond_is_free_again_when_the_certificate_has_ended(market: Market)
     await market.rest()
     [certificate] = market.buyer.trade.order(key).certificates
     assert certificate.status == "expired"
-    assert await market.shop.trade.withdraw_bond(address) >= market.buyer.trade.order(key).balance.total_in
+    assert await market.shop.trade.bonding.withdraw(address, None) >= market.buyer.trade.order(key).balance.total_in
     await market.rest()
     with pytest.raises(Refused) as refused:
-        await market.shop.trade.withdraw_bond(address)
+        await market.shop.trade.bonding.withdraw(address, None)
     assert refused.value.code == "bond-too-small"

@@ -195,3 +195,23 @@ trade_talk_line = Table(
     Index("ix_trade_talk_line_order", "order_key"),
     Index("ix_trade_talk_line_fetch", "fetch_at"),
 )
+
+# Cover asked of an underwriter: of one by us, or of us. What came of it is read from the answer and from the chain.
+trade_cover = Table(
+    "trade_cover",
+    metadata,
+    Column("cover_key", Text, primary_key=True),
+    Column("role", Text, nullable=False),  # ours: buyer or underwriter
+    Column("other", LargeBinary(20), nullable=False),
+    Column("order_id", LargeBinary(32), nullable=False),
+    Column("request", LargeBinary, nullable=False),  # the signed cover/request
+    Column("answer", LargeBinary),  # the newest signed cover/offer or cover/decline
+    Column("certificate_id", LargeBinary(32)),  # what the offer becomes when its premium is paid
+    Column("problem", Text, nullable=False, default=""),  # why the request waits for the underwriter's person
+    Column("tried_at", Integer, nullable=False, default=0),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Index("ix_trade_cover_order", "order_id"),
+    Index("ix_trade_cover_certificate", "certificate_id"),
+    Index("ix_trade_cover_due", "role", "tried_at"),
+)
