@@ -15,7 +15,8 @@ from .i18n import N_
 class Field:
     """One input of a move.
 
-    kind: text | area | amount | days | rating | percent | pieces | tick | choice | time | file | photos | chat.
+    kind: text | area | amount | days | rating | percent | pieces | tick | choice | time | file | photos | chat |
+    seen (what the page showed, sent back unseen).
     `choices` of a choice: (value, words).
     """
 
@@ -100,7 +101,12 @@ MOVES = {
             Field("note", N_("Note"), "area"),
         ),
     ),
-    "accept_settlement": Move(N_("Accept the split"), N_("Shares out the money as the other side proposed."), "main"),
+    "accept_settlement": Move(
+        N_("Accept the split"),
+        N_("Shares out the money as the other side proposed."),
+        "main",
+        (Field("buyer_share", "", "seen"),),
+    ),
     "dispute": Move(
         N_("Ask the arbiter"),
         N_("Stops the clock until somebody neutral has decided."),

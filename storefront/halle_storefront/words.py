@@ -457,6 +457,10 @@ ERROR_WORDS = {
         N_("The quote is not what was asked for."),
         N_("Cancel it and ask again, or write to the shop."),
     ),
+    "settlement-changed": (
+        N_("The other side has proposed another split since."),
+        N_("Read the new one before you accept."),
+    ),
     "terms-missing": (N_("This shop has not said yet how it wants to be paid."), N_("Try again later.")),
     "token-unknown": (N_("The shop does not take this token."), N_("Choose another one.")),
     "quantity-out-of-range": (N_("This quantity is not possible."), N_("Choose another quantity.")),
@@ -742,6 +746,7 @@ KEPT = {
 TIMELINE = {
     "requested": N_("The buyer asked for a quote."),
     "quoted": N_("The shop signed a quote."),
+    "contradicted": N_("The shop signed another quote than what was ordered. It is kept as evidence."),
     "declined": N_("The shop declined. %(reason)s"),
     "cancelled": N_("The buyer cancelled. %(reason)s"),
     "funded": N_("The buyer paid %(amount)s into the escrow."),

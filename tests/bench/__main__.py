@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import gateway, gossip, ipfs, market, protocol, shop, site
+from bench import gateway, gossip, ipfs, market, orders, protocol, shop, site
 from bench.figure import Figure
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "protocol": protocol.figures,
     "market": market.figures,
     "shop": shop.figures,
+    "orders": orders.figures,
     "ipfs": ipfs.figures,
     "site": site.figures,
     "gateway": gateway.figures,

@@ -131,6 +131,16 @@ async def test_moves_reach_the_trade_room_with_their_fields(faces: Faces) -> Non
     ]
 
 
+async def test_a_split_is_accepted_as_the_page_showed_it(faces: Faces) -> None:
+    key = "d4" * 16
+    _, page = await faces.get(f"/fr/admin/orders/{key}")
+    form = page.split(f'/{key}/act/accept_settlement"')[1].split("</form>")[0]
+    shown = form.split('name="buyer_share" value="')[1].split('"')[0]
+    assert int(shown) == 40 * 10**18
+    await faces.post(f"/fr/admin/orders/{key}/act/accept_settlement", buyer_share=shown)
+    assert faces.stall.trade.done == [(key, "accept_settlement", {"buyer_share": shown})]
+
+
 async def test_an_altered_quote_shows_what_was_altered_and_cannot_be_paid(faces: Faces) -> None:
     for lang, parts in (
         ("fr", ("le montant", "qui tranche un litige", "votre temps pour vérifier")),

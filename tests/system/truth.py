@@ -45,11 +45,11 @@ class Chain:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["result"]
 
-    def fates(self) -> dict[str, Fate]:
-        """Return every order that was ever funded, by its id."""
+    def fates(self, first_block: int = 0) -> dict[str, Fate]:
+        """Return every order that was ever funded, by its id, as far as it happened in or after a block."""
         found: dict[str, Fate] = {}
-        everything = {"address": self._escrow, "fromBlock": "0x0", "toBlock": "latest"}
-        for log in self.ask("eth_getLogs", everything):
+        wanted = {"address": self._escrow, "fromBlock": hex(first_block), "toBlock": "latest"}
+        for log in self.ask("eth_getLogs", wanted):
             event = decode_event("Escrow", [_bytes(topic) for topic in log["topics"]], _bytes(log["data"]))
             if event is not None and "orderId" in event[1]:
                 _note(found.setdefault("0x" + event[1]["orderId"].hex(), Fate()), *event)

@@ -24,8 +24,17 @@ from halle_node.trade.legal import require
 from halle_node.trade.room import Room
 from halle_protocol.errors import HalleError, Refused, RemoteProtocolError, Unavailable
 from halle_protocol.evidence import Evidence, messages_of
-from halle_protocol.messages import CaseEvidence, CaseNote, CaseRuling, Message, OrderRequest, parse_message, thread_of
-from halle_protocol.terms import OrderDocument, Terms
+from halle_protocol.messages import (
+    CaseEvidence,
+    CaseNote,
+    CaseRuling,
+    Message,
+    OrderQuote,
+    OrderRequest,
+    parse_message,
+    thread_of,
+)
+from halle_protocol.terms import OrderDocument, Terms, order_hash
 from halle_protocol.warranty import ClaimStatus
 
 FULL_BPS = 10_000
@@ -225,10 +234,17 @@ def _learn(conn: Connection, case: Order, evidence: Evidence) -> None:
     if evidence.terms != case.terms:
         return
     for said in messages_of(evidence):
-        book.add_message(conn, case.key, said)
         request = parse_message(said)
+        if isinstance(request, OrderQuote) and not _is_of(request, evidence.terms):
+            book.keep_contradiction(conn, case.key, said)
+            continue
+        book.add_message(conn, case.key, said)
         if case.request is None and isinstance(request, OrderRequest) and request.offer == case.terms:
             book.change(conn, case.key, **_columns(said, request))
+
+
+def _is_of(quote: OrderQuote, terms: Terms) -> bool:
+    return quote.terms == terms and order_hash(quote.order_document) == terms.order_hash
 
 
 def _columns(message: Message, request: OrderRequest) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Select, or_, select
 
 from halle_node.db.schema.trade import trade_order as table
 from halle_node.trade import arbiting, book, chainwork, goods, news
@@ -27,6 +28,7 @@ from halle_node.trade.operator import Operator
 from halle_node.trade.room import Room
 from halle_node.trade.watching import Watching
 from halle_protocol.errors import HalleError
+from halle_protocol.keys import ZERO_ADDRESS
 from halle_protocol.order import Status, next_actions
 from halle_protocol.terms import Terms
 
@@ -57,6 +59,7 @@ class Background:
         self._operator = operator
         self._watching = watching
         self._reminded_at = 0
+        self._turns: dict[str, str] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -120,7 +123,7 @@ class Background:
             table.c.folded_open,
             table.c.request.is_not(None),
         )
-        await self._react_to(self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))))
+        await self._react_to(self._next_of("waiting", query))
 
     async def _free_stock(self) -> None:
         """Free goods whose quote nobody paid in time."""
@@ -187,18 +190,20 @@ class Background:
         query = select(table.c.order_key).where(
             table.c.role != "arbiter", table.c.folded_status.in_(("disputed", "escalated"))
         )
-        await self._react_to(self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))))
+        await self._react_to(self._next_of("disputes", query))
 
     async def _prove_deliveries(self) -> None:
         """Show the chain that the order's carrier recorded the delivery."""
         query = select(table.c.order_key).where(table.c.role == "merchant", table.c.folded_status == "shipped")
-        for key in self._room.db.read(lambda conn: book.keys_of(conn, query.limit(BATCH))):
+        for key in self._next_of("shipped", query):
             if self._room.db.read(partial(self._is_provable, key=key)):
                 await self._quietly(f"delivery of {key}", partial(self._moves.selling.prove_delivery, key))
 
     def _is_provable(self, conn: Connection, key: str) -> bool:
         order = book.find(conn, key)
-        if order.terms is None or chainwork.is_live(conn, order, ("deliverByCarrier",)):
+        if order.terms is None or order.terms.carrier == ZERO_ADDRESS:
+            return False
+        if chainwork.is_live(conn, order, ("deliverByCarrier",)):
             return False
         moves = possible_moves(conn, order, state_of(conn, order), self._room.chain_time())
         return any(move.name == "prove_delivery" for move in moves)
@@ -210,6 +215,14 @@ class Background:
         for card in cards(self._room, "underwriter"):
             if any(move.name == "expire_warranty" for move in card.next_actions):
                 await self._quietly(f"end of {card.name}", partial(self._moves.warranties.expire, card.name))
+
+    def _next_of(self, what: str, query: Select[Any]) -> list[str]:
+        """Return some orders of a query, the next ones each time: those that wait for long keep none from its turn."""
+        after = self._turns.get(what, "")
+        some = query.where(table.c.order_key > after).order_by(table.c.order_key).limit(BATCH)
+        keys = self._room.db.read(lambda conn: book.keys_of(conn, some))
+        self._turns[what] = keys[-1] if len(keys) == BATCH else ""
+        return keys
 
     async def _react_to(self, keys: list[str]) -> None:
         for key in keys:

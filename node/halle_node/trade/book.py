@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from halle_node.db.schema.trade import trade_message, trade_order, trade_transaction
@@ -24,6 +24,9 @@ from halle_protocol.terms import OrderDocument, Terms
 
 KEY_CHARS = 32
 SHORTEST_PREFIX = 4
+CONTRADICTION = "contradiction"
+"""How a row is marked that is no fact: the other side signed it, and it cannot be true beside what was agreed."""
+MOST_CONTRADICTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -170,13 +173,13 @@ def change(conn: Connection, key: str, **values: Any) -> None:
     conn.execute(update(trade_order).where(trade_order.c.order_key == key).values(**values))
 
 
-def add_message(conn: Connection, key: str, message: Message) -> bool:
+def add_message(conn: Connection, key: str, message: Message, mark: str = "") -> bool:
     """Add a message, sent or received, to the order's facts; False when it is there already."""
     row = {
         "order_key": key,
         "sender": message.sender,
         "message_id": message.id,
-        "type": message.type,
+        "type": mark or message.type,
         "issued": message.issued,
         "content": message.encode(),
     }
@@ -185,8 +188,18 @@ def add_message(conn: Connection, key: str, message: Message) -> bool:
 
 def messages(conn: Connection, key: str) -> list[Message]:
     """Return the order's messages in the order they became known here."""
-    query = select(trade_message.c.content).where(trade_message.c.order_key == key)
-    return [Message.decode(data) for data in conn.execute(query.order_by(trade_message.c.id)).scalars()]
+    return _messages(conn, trade_message.c.order_key == key, trade_message.c.type != CONTRADICTION)
+
+
+def keep_contradiction(conn: Connection, key: str, message: Message) -> None:
+    """Keep a signed message that is not believed, as evidence; the first few of an order are proof enough."""
+    if len(contradictions(conn, key)) < MOST_CONTRADICTIONS:
+        add_message(conn, key, message, CONTRADICTION)
+
+
+def contradictions(conn: Connection, key: str) -> list[Message]:
+    """Return what was signed against what was agreed, oldest first."""
+    return _messages(conn, trade_message.c.order_key == key, trade_message.c.type == CONTRADICTION)
 
 
 def newest_issued(conn: Connection, key: str) -> int:
@@ -233,6 +246,11 @@ def decode_terms(data: bytes) -> Terms:
     """Read back what `encode_terms` wrote."""
     values: list[Any] = [bytes.fromhex(value) if isinstance(value, str) else value for value in json.loads(data)]
     return Terms(*values)
+
+
+def _messages(conn: Connection, *where: ColumnElement[bool]) -> list[Message]:
+    query = select(trade_message.c.content).where(*where).order_by(trade_message.c.id)
+    return [Message.decode(data) for data in conn.execute(query).scalars()]
 
 
 def _one(conn: Connection, query: Select[Any]) -> Order | None:

@@ -131,7 +131,8 @@ def assemble(
     """
     request = order.request
     messages = book.messages(conn, order.key)
-    standing = [message.encode() for message in messages if message.type in STANDING]
+    kept = book.contradictions(conn, order.key)
+    standing = [message.encode() for message in (*messages, *kept) if message.type in STANDING]
     talk = [each.encode() for each in messages if each.type == "chat" and (ALL in chat or each.id.hex() in chat)]
     evidence = Evidence(
         order_id=order.order_id,

@@ -43,6 +43,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "add_evidence": {"text": "", "photos": (), "chat": ("all",)},
     "rule": {"text": ""},
     "propose_settlement": {"note": ""},
+    "accept_settlement": {"buyer_share": None},
     "review": {"text": "", "handle": "", "language": ""},
     "issue_warranty": {"days": None, "cover": None},
     "open_warranty_claim": {"amount": None, "text": "", "photos": ()},

@@ -146,6 +146,8 @@ class Receiving:
         order = book.by_thread(conn, message.thread)
         if order is None or message.sender != order.other or message.type not in SHOWN_REFUSALS:
             return
+        if error.code == MISMATCH:
+            book.keep_contradiction(conn, order.key, message)
         # A tampered quote stays in sight until a true one comes.
         if error.code == MISMATCH or order.row.problem != MISMATCH:
             changed = error.facts.get("changed", ())

@@ -208,9 +208,12 @@ class TradeService:
         await self._moves.settling.propose(order_key, buyer_share, note)
 
     @promises
-    async def accept_settlement(self, order_key: str) -> None:
-        """Sign the other side's newest split and close the order with it."""
-        await self._moves.settling.accept(order_key)
+    async def accept_settlement(self, order_key: str, buyer_share: int | None = None) -> None:
+        """Sign the other side's newest split, if it is the one that was read, and close the order with it.
+
+        Units: token's smallest unit. Raises: Refused settlement-changed.
+        """
+        await self._moves.settling.accept(order_key, buyer_share)
 
     @promises
     async def chat(self, order_key: str, text: str = "", photos: Sequence[bytes] = ()) -> None:

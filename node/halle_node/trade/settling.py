@@ -68,8 +68,12 @@ class Settling:
 
         await self._room.db.write(change)
 
-    async def accept(self, order_key: str) -> None:
-        """Sign the other side's newest live proposal and put both signatures on chain."""
+    async def accept(self, order_key: str, buyer_share: int | None = None) -> None:
+        """Sign the other side's newest live proposal and put both signatures on chain.
+
+        `buyer_share` is the split that was read; another one that came meanwhile is not signed.
+        Units: token's smallest unit. Raises: Refused settlement-unknown, settlement-changed.
+        """
         now = await self._room.ask_chain_time()
 
         def change(conn: Connection) -> None:
@@ -78,6 +82,13 @@ class Settling:
             state = require(conn, order, "accept_settlement", now)
             chainwork.refuse_twice(conn, order, "settle")
             proposal = _live(state, order)
+            if buyer_share not in (None, proposal.buyer_share):
+                raise Refused(
+                    "The other side has proposed another split since.",
+                    code="settlement-changed",
+                    hint="Read the new one before you accept.",
+                    buyer_share=proposal.buyer_share,
+                )
             mine = self._sign(conn, order, proposal.buyer_share, proposal.paid_out)
             buyer_sig, merchant_sig = (mine, proposal.sig) if order.role == "buyer" else (proposal.sig, mine)
             self._call(conn, order, "settle", proposal.buyer_share, buyer_sig, merchant_sig)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -74,6 +75,7 @@ SHOWN_FIELDS = ("reason", "carrier", "tracking", "buyer_share", "text", "note", 
 def timeline(room: Room, conn: Connection, order: Order, state: OrderState) -> tuple[TimelineEntry, ...]:
     """Return the order's history."""
     entries = [_said(order, message) for message in book.messages(conn, order.key)]
+    entries += [replace(_said(order, each), key="contradicted") for each in book.contradictions(conn, order.key)]
     entries += [_event(room, order, state, fact) for fact in chain_facts(conn, order.order_id)]
     for certificate_id in certificate_ids(conn, order, state):
         entries += [

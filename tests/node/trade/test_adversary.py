@@ -466,6 +466,34 @@ def _bodies() -> Iterable[Attempt]:
     )
 
 
+def _two_stories() -> Iterable[Attempt]:
+    """A merchant who signs two things that cannot both be true."""
+    yield (
+        "two stories",
+        "a second quote, dearer by one cent",
+        _to("buyer", lambda s: s.quote(terms=replace(s.terms(s.quoted), amount=s.terms(s.quoted).amount + 10**4))),
+        "quote-mismatch",
+    )
+    yield (
+        "two stories",
+        "another quote for the paid order",
+        _to(
+            "buyer",
+            lambda s: s.say(s.shop, "order/quote", s.said(s.paid, "order/quote").body | {"total": 1}, s.paid),
+        ),
+        "quote-mismatch",
+    )
+    yield (
+        "two stories",
+        "other words under the quote's id",
+        _to(
+            "buyer",
+            lambda s: s.say(s.shop, "order/decline", {"reason": "x"}, s.quoted, id=s.said(s.quoted, "order/quote").id),
+        ),
+        "message-id-reused",
+    )
+
+
 ATTEMPTS: tuple[Attempt, ...] = (
     *_envelopes(),
     *_forgeries(),
@@ -473,6 +501,7 @@ ATTEMPTS: tuple[Attempt, ...] = (
     *_quotes(),
     *_splits(),
     *_bodies(),
+    *_two_stories(),
 )
 
 

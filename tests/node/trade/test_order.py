@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from halle_node.db.schema.trade import trade_order
+from halle_node.trade import background
 from halle_node.trade.views import Balance
 from node.trade.hall import Hall, Home, names, settle, shirt
 
@@ -145,3 +148,16 @@ async def test_partial_refund_then_release_adds_up(market: tuple[Home, Home]) ->
     await buyer.trade.act(key, "release")
     await settle(shop, buyer)
     assert shop.trade.balance(key) == Balance(amount, to_buyer=1_000, to_merchant=amount - 1_000)
+
+
+async def test_orders_that_wait_for_long_keep_none_from_its_turn(
+    market: tuple[Home, Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, buyer = market
+    keys = {await buyer.buy(shop) for _ in range(3)}
+    monkeypatch.setattr(background, "BATCH", 2)
+    rounds, query = buyer.trade._background, select(trade_order.c.order_key)
+    first, then, again = (rounds._next_of("test", query) for _ in range(3))
+    assert (len(first), len(then)) == (2, 1)
+    assert {*first, *then} == keys
+    assert again == first
