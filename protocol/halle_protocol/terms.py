@@ -201,6 +201,12 @@ def order_hash(order_document: bytes) -> bytes:
     return hashlib.sha256(order_document).digest()
 
 
+def shipment_commitment(carrier: str, tracking: str, salt: bytes, url: str | None = None) -> bytes:
+    """Return the shipment hash: what stands for a parcel on the chain; the salt keeps it from being guessed."""
+    details: dict[str, Any] = {"carrier": carrier, "tracking": tracking, "salt": salt}
+    return hashlib.sha256(dagcbor.encode(details | ({"url": url} if url else {}))).digest()
+
+
 def shipment_id(order_id: bytes, shipment_hash: bytes) -> bytes:
     """Return the id a carrier attests: bound to one order, so that another parcel proves nothing here."""
     return keccak256(order_id + shipment_hash)

@@ -457,6 +457,10 @@ ERROR_WORDS = {
         N_("The quote is not what was asked for."),
         N_("Cancel it and ask again, or write to the shop."),
     ),
+    "shipment-mismatch": (
+        N_("The parcel’s hash is not of this carrier and tracking number."),
+        N_("The other side refused it; update this node."),
+    ),
     "settlement-changed": (
         N_("The other side has proposed another split since."),
         N_("Read the new one before you accept."),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from halle_protocol.terms import (
     release_digest,
     set_operator_digest,
     settlement_digest,
+    shipment_commitment,
     shipment_id,
     sign_terms,
     terms_signer,
@@ -165,6 +167,14 @@ def test_settlement_and_release_digests_are_single_use() -> None:
 def test_shipment_id_is_the_abi_hash_of_order_and_shipment() -> None:
     a, b = bytes([1]) * 32, bytes([2]) * 32
     assert shipment_id(a, b) == keccak(abi_encode(["bytes32", "bytes32"], [a, b]))
+
+
+def test_shipment_commitment_is_of_all_that_the_parcel_says() -> None:
+    salt, url = bytes(32), "https://example.org/1"
+    said = [("a", "b", salt, None), ("b", "b", salt, None), ("a", "c", salt, None), ("a", "b", bytes([1]) * 32, None)]
+    assert len({shipment_commitment(*each) for each in [*said, ("a", "b", salt, url)]}) == 5
+    expected = dagcbor.encode({"carrier": "a", "tracking": "b", "salt": salt})
+    assert shipment_commitment("a", "b", salt) == shipment_commitment("a", "b", salt, "") == sha256(expected).digest()
 
 
 # --- the order document -------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ from halle_protocol.order import ChainFact, Fact, MessageFact, fold, next_action
 from halle_protocol.order_table import Role
 from halle_protocol.sealing import BUCKETS, SUITES, X25519, make_prekey, seal, unseal
 from halle_protocol.signing import TYPES, escrow_domain, sign, struct_hash, typed_digest
-from halle_protocol.terms import explain, sign_terms
+from halle_protocol.terms import explain, shipment_commitment, sign_terms
 
 HERE = Path(__file__).parent
 Case = dict[str, Any]
@@ -336,7 +336,7 @@ def message_valid() -> Iterator[Case]:
         ("question about a product, with a photo", s.BUYER_KEY, "chat", _question(prekey)),
         ("order/request", s.BUYER_KEY, "order/request", request),
         ("order/quote", s.MERCHANT_KEY, "order/quote", s.quote_body()),
-        ("shipment", s.MERCHANT_KEY, "shipment", Shipment(carrier="La Poste", commitment=bytes(32))),
+        ("shipment", s.MERCHANT_KEY, "shipment", _shipment()),
         ("cover/request", s.BUYER_KEY, "cover/request", _cover_request(prekey)),
         ("cover/offer", s.MERCHANT_KEY, "cover/offer", _cover_offer()),
         ("cover/decline", s.MERCHANT_KEY, "cover/decline", CoverDecline(request_id=bytes(16), code="no-arbiter")),
@@ -353,6 +353,12 @@ def _question(prekey: Any) -> ChatText:
     photo = {"name": "photo 1", "mime": "image/webp", "size_bytes": 9, "key": bytes(range(32)), "blocks": [s.PICTURE]}
     reply = {"peer_id": s.PEER_ID, "prekey": prekey, "name": "Noé"}
     return ChatText(text="Does it shrink?", photos=[photo], handle="blue-shirt", listing=s.listing_cid(), reply=reply)
+
+
+def _shipment() -> Shipment:
+    salt, url = bytes([7]) * 32, "https://example.org/8R123"
+    hashed = shipment_commitment("La Poste", "8R123", salt, url)
+    return Shipment(carrier="La Poste", tracking="8R123", url=url, salt=salt, commitment=hashed)
 
 
 def _cover_request(prekey: Any) -> CoverRequest:

@@ -6,7 +6,6 @@ only in sealed messages; how often the merchant sends again travels with the goo
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from halle_node.trade.book import Order
 from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
 from halle_node.trade.lines import listing_of_line
-from halle_node.trade.parcels import commitment_of
+from halle_node.trade.parcels import parcel_body
 from halle_node.trade.restored import somebody_waits
 from halle_node.trade.room import Room
 from halle_node.trade.views import DigitalGood
@@ -161,14 +160,12 @@ def send_again(room: Room, conn: Connection, order: Order, state: OrderState) ->
 
 
 def _say_sent(room: Room, conn: Connection, order: Order, lines: Sequence[OrderLine]) -> None:
-    details: dict[str, Any] = {"carrier": "", "tracking": "", "salt": secrets.token_bytes(32)}
     counts: dict[str, int] = {}
     for line in lines:
         counts[line.sku] = counts.get(line.sku, 0) + line.quantity
-    pieces = [{"sku": sku, "quantity": quantity} for sku, quantity in counts.items()]
-    commitment = commitment_of(details)
-    chainwork.call(room, conn, order, "ship", commitment, signer=chainwork.merchant_signer(room, conn))
-    letters.send(room, conn, order, "shipment", {**details, "lines": pieces, "commitment": commitment})
+    body = parcel_body("", "", "", counts)
+    chainwork.call(room, conn, order, "ship", body["commitment"], signer=chainwork.merchant_signer(room, conn))
+    letters.send(room, conn, order, "shipment", body)
 
 
 def _is_immaterial(room: Room, line: OrderLine) -> bool:

@@ -7,21 +7,22 @@ when everything is on its way; earlier parcels are messages.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection
 
 from halle_node.chain.watcher_rows import events_about
 from halle_node.trade.book import Order
-from halle_protocol import dagcbor
 from halle_protocol.errors import Refused
 from halle_protocol.keys import ZERO_ADDRESS
+from halle_protocol.message_bodies import Shipment
 from halle_protocol.order import OrderState
-from halle_protocol.terms import shipment_id
+from halle_protocol.terms import shipment_commitment, shipment_id
 
+SALT_BYTES = 32
 DELIVERED = 6
 FAILED = frozenset({5, 7, 8})
 STATUSES = {
@@ -72,9 +73,28 @@ def read_pieces(text: str, known: Mapping[str, int] | None) -> dict[str, int]:
     return found
 
 
-def commitment_of(details: dict[str, Any]) -> bytes:
-    """Return what stands for a parcel on the chain."""
-    return sha256(dagcbor.encode(details)).digest()
+def parcel_body(carrier: str, tracking: str, url: str, pieces: Mapping[str, int]) -> dict[str, Any]:
+    """Return the message that announces a parcel; its commitment hides carrier, tracking and url."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in pieces.items()]
+    commitment = shipment_commitment(carrier, tracking, salt, url)
+    body = {"carrier": carrier, "tracking": tracking, "salt": salt, "lines": lines, "commitment": commitment}
+    return body | ({"url": url} if url else {})
+
+
+def check_parcel(body: Shipment) -> None:
+    """Pass when the commitment is of what the message says; one that replaces a parcel stands under the old one.
+
+    Raises: Refused shipment-mismatch.
+    """
+    if body.replaces:
+        return
+    if body.salt is None or shipment_commitment(body.carrier, body.tracking, body.salt, body.url) != body.commitment:
+        raise Refused(
+            "The parcel's hash is not of this carrier and tracking number.",
+            code="shipment-mismatch",
+            hint="Hash what you announce.",
+        )
 
 
 def shipment_ids(order: Order, state: OrderState) -> list[bytes]:

@@ -15,6 +15,7 @@ from halle_node.trade import arbiting, book, carrying, covering, digital, insuri
 from halle_node.trade.book import Order
 from halle_node.trade.duties import consider
 from halle_node.trade.folding import refresh, state_of
+from halle_node.trade.parcels import check_parcel
 from halle_node.trade.quoting import check_quote
 from halle_node.trade.room import Room
 from halle_node.trade.warranties import take_claim
@@ -28,6 +29,7 @@ from halle_protocol.messages import (
     OrderQuote,
     OrderRequest,
     SettlementPropose,
+    Shipment,
     parse_message,
     thread_of,
 )
@@ -101,6 +103,8 @@ class Receiving:
             self._take_quote(conn, order, message, body)
         elif isinstance(body, SettlementPropose):
             self._check_proposal(conn, order, message, body)
+        elif isinstance(body, Shipment):
+            check_parcel(body)
         book.add_message(conn, order.key, message)
         if isinstance(body, ChatText):
             talks.check_photos(body)

@@ -15,7 +15,7 @@ from halle_node.trade import attachments, book, letters
 from halle_node.trade.book import Order
 from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
-from halle_node.trade.parcels import commitment_of, read_pieces
+from halle_node.trade.parcels import parcel_body, read_pieces
 from halle_node.trade.room import Room
 from halle_protocol.errors import Refused
 from halle_protocol.order import OrderState
@@ -93,10 +93,9 @@ class Returning:
         def body(order: Order, state: OrderState) -> dict[str, Any]:
             known = {line.sku: line.original for line in state.lines} | state.exchange
             pieces = read_pieces(lines, known) or state.exchange or known
+            found = parcel_body(carrier, tracking, url, pieces) | {"replaces": True}
             # The carrier attests the shipment the chain knows: a new parcel stands in for it.
-            commitment = state.shipment_hash or commitment_of({"carrier": carrier, "tracking": tracking})
-            found = {"carrier": carrier, "tracking": tracking, "lines": _lines(pieces), "commitment": commitment}
-            return found | {"replaces": True} | ({"url": url} if url else {})
+            return found | ({"commitment": state.shipment_hash} if state.shipment_hash else {})
 
         await self._say(order_key, "send_again", "shipment", body)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from halle_node.trade.book import Order
 from halle_node.trade.folding import refresh
 from halle_node.trade.legal import require
 from halle_node.trade.merchant_duty import decline_request, take_on
-from halle_node.trade.parcels import commitment_of, read_pieces
+from halle_node.trade.parcels import parcel_body, read_pieces
 from halle_node.trade.quoting import quote
 from halle_node.trade.room import Room
 from halle_protocol.errors import Refused
@@ -21,8 +20,6 @@ from halle_protocol.keys import ZERO_ADDRESS, keccak256
 from halle_protocol.messages import thread_of
 from halle_protocol.order import Status
 from halle_protocol.terms import shipment_id
-
-SALT_BYTES = 32
 
 
 class Selling:
@@ -74,7 +71,6 @@ class Selling:
         `lines` names the pieces as `SKU:2, SKU`; empty is all that was not sent yet.
         """
         now = await self._room.ask_chain_time()
-        details = parcel_details(carrier, tracking, url)
 
         def change(conn: Connection) -> None:
             room = self._room
@@ -89,7 +85,7 @@ class Selling:
                 )
             chainwork.refuse_twice(conn, order, "ship")
             pieces = read_pieces(lines, state.unsent) or state.unsent
-            body = shipment_body(details, pieces)
+            body = parcel_body(carrier, tracking, url, pieces)
             if complete or pieces == state.unsent:
                 signer = chainwork.merchant_signer(room, conn)
                 chainwork.call(room, conn, order, "ship", body["commitment"], signer=signer)
@@ -133,18 +129,6 @@ class Selling:
             chainwork.call(room, conn, order, "deliverByCarrier", state.shipment_hash, signer=signer)
 
         await self._room.db.write(change)
-
-
-def parcel_details(carrier: str, tracking: str, url: str) -> dict[str, Any]:
-    """Return what a parcel's commitment hides, behind 32 random bytes."""
-    details: dict[str, Any] = {"carrier": carrier, "tracking": tracking, "salt": secrets.token_bytes(SALT_BYTES)}
-    return details | ({"url": url} if url else {})
-
-
-def shipment_body(details: dict[str, Any], pieces: Mapping[str, int]) -> dict[str, Any]:
-    """Return the shipment message."""
-    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in pieces.items()]
-    return {**details, "lines": lines, "commitment": commitment_of(details)}
 
 
 def hand_to_carrier(room: Room, conn: Connection, order: Order, body: Mapping[str, Any]) -> None:

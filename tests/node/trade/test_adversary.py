@@ -16,6 +16,7 @@ import pytest
 
 from halle_node.trade import book, receiving
 from halle_node.trade.folding import state_of
+from halle_node.trade.parcels import parcel_body
 from halle_protocol import dagcbor
 from halle_protocol.errors import HalleError
 from halle_protocol.grant import sign_grant
@@ -112,6 +113,10 @@ def _grant(scene: Scene, **changes: Any) -> Any:
     fields: dict[str, Any] = {"not_before": now - DAY_S, "not_after": now + DAY_S, "sequence": 1} | changes
     store = fields.pop("store", keys.store_private)
     return sign_grant(store, keys.operator_address, keys.grant.peer_id, **fields)
+
+
+def _parcel(**lies: str) -> dict[str, object]:
+    return parcel_body("La Poste", "8R123", "", {}) | lies
 
 
 def _to(who: str, made: Callable[[Scene], bytes]) -> Callable[[Scene], tuple[Home, bytes]]:
@@ -387,9 +392,21 @@ def _bodies() -> Iterable[Attempt]:
         "request-mismatch",
     )
     yield (
+        "contradictory",
+        "a parcel whose hash is another's",
+        _to("buyer", lambda s: s.say(s.shop, "shipment", _parcel(tracking="other"))),
+        "shipment-mismatch",
+    )
+    yield (
+        "contradictory",
+        "a parcel with no salt to check",
+        _to("buyer", lambda s: s.say(s.shop, "shipment", {"commitment": bytes(32)})),
+        "shipment-mismatch",
+    )
+    yield (
         "wrong side",
         "the buyer announces a parcel",
-        _to("shop", lambda s: s.say(s.buyer, "shipment", {"commitment": bytes(32)})),
+        _to("shop", lambda s: s.say(s.buyer, "shipment", _parcel())),
         SAYS_NOTHING,
     )
     yield (
