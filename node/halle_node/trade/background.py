@@ -94,13 +94,14 @@ class Background:
 
     async def _read_terms(self) -> None:
         """Learn the terms of orders that only the chain told us of, from the funding transaction itself."""
-        query = select(table.c.order_key, table.c.funded_tx, table.c.order_id).where(
-            table.c.terms.is_(None), table.c.funded_tx.is_not(None)
-        )
-        for key, tx_hash, order_id in self._room.db.read(lambda conn: conn.execute(query.limit(BATCH)).all()):
-            terms = await self._room.chain.watcher.terms_of(tx_hash)
-            store = partial(self._store_terms, key=key, order_id=order_id, terms=terms)
-            await self._room.db.write(store)
+        query = select(table.c.order_key).where(table.c.terms.is_(None), table.c.funded_tx.is_not(None))
+        for key in self._next_of("terms", query):
+            await self._quietly(f"terms of {key}", partial(self._read_terms_of, key))
+
+    async def _read_terms_of(self, key: str) -> None:
+        row = self._room.db.read(lambda conn: book.find(conn, key)).row
+        terms = await self._room.chain.watcher.terms_of(row.funded_tx)
+        await self._room.db.write(partial(self._store_terms, key=key, order_id=row.order_id, terms=terms))
 
     def _store_terms(self, conn: Connection, key: str, order_id: bytes, terms: Terms) -> None:
         client = self._room.chain.client
@@ -156,12 +157,13 @@ class Background:
             table.c.folded_deadline_at < now,
         )
 
-        def claimable(conn: Connection) -> list[str]:
-            return [key for key in book.keys_of(conn, query.limit(BATCH)) if self._is_claimable(conn, key, now)]
+        def claimable(conn: Connection, keys: list[str]) -> list[str]:
+            return [key for key in keys if self._is_claimable(conn, key, now)]
 
+        due = self._room.db.read(partial(claimable, keys=self._next_of("claims", query)))
         # Weeks may have passed while nothing was read: the order may be over, and its end only a few blocks away.
-        if self._room.db.read(claimable) and await self._has_read_up():
-            for key in self._room.db.read(claimable):
+        if due and await self._has_read_up():
+            for key in self._room.db.read(partial(claimable, keys=due)):
                 await self._quietly(f"claim of {key}", partial(self._moves.settling.claim, key))
 
     async def _has_read_up(self) -> bool:

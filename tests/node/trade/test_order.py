@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from halle_node.db.schema.trade import trade_order
-from halle_node.trade import background
+from halle_node.trade import background, book
 from halle_node.trade.views import Balance
 from node.trade.hall import Hall, Home, names, settle, shirt
 
@@ -113,6 +113,25 @@ async def test_offer_to_absent_merchant_is_found_on_chain_accepted_and_shipped(h
     await shop.trade.ship(joined.order_key, "La Poste", "7B")
     await settle(shop, buyer)
     assert buyer.trade.order(key).status == "shipped"
+
+
+async def test_payment_that_shows_no_terms_keeps_no_other_order_from_its_own(hall: Hall, market) -> None:
+    shop, buyer = market
+    hall.away.add("camille")
+    key = await buyer.buy(shop)
+    await settle(buyer)
+    await buyer.trade.approve(key)
+    await settle(buyer)
+    # Somebody has paid through a contract of their own: its transaction is none of the escrow's.
+    strange = {"order_key": "0" * 32, "role": "merchant", "order_id": bytes(32), "funded_tx": bytes(32)}
+    sides = {"merchant": shop.address, "buyer": bytes(20), "created_at": 1, "updated_at": 1}
+    await shop.db.write(lambda conn: book.add(conn, **strange, **sides))
+    await shop.reopen()
+    while await shop.chain.watcher.step():
+        pass
+    await shop.trade.work_once()
+    [found] = [each.order_key for each in shop.trade.orders("merchant") if each.order_key != strange["order_key"]]
+    assert shop.trade.order(found).quote is not None
 
 
 async def test_order_is_shared_out_by_mutual_settlement(market: tuple[Home, Home]) -> None:
