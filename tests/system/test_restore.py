@@ -16,6 +16,7 @@ from halle_cli.demo.actors import NodeProcess, until
 from halle_cli.demo.trading import Deal, is_paying, is_settled, is_shipped, knows
 from system.calm import assert_calm
 from system.hall import SHIRT, Hall
+from system.truth import Chain
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -150,6 +151,9 @@ def test_buyer_comes_back_from_their_phrase_alone(hall: Hall) -> None:
 
 def test_lost_machine_that_turns_up_again_only_looks_on(hall: Hall) -> None:
     deal = funded(hall)
+    node = hall.merchant.api.get("/node")
+    chain, store, lost = Chain(hall.chain.rpc_url, node["chain"]["escrow"]), node["store"], node["operator"]
+    until("the shop's operator is named", lambda: chain.acts_until(store, lost))
     hall.merchant.kill()
     attic = hall.folder / "attic"
     shutil.move(hall.merchant.home, attic)
@@ -167,6 +171,8 @@ def test_lost_machine_that_turns_up_again_only_looks_on(hall: Hall) -> None:
     finally:
         old.stop()
     finish(hall, deal)
+    until("the lost machine's operator is dismissed", lambda: not chain.acts_until(store, lost))
+    assert chain.acts_until(store, hall.merchant.api.get("/node")["operator"])
 
 
 def ids_of(node: NodeProcess) -> set[str]:

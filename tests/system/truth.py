@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from halle_contracts import decode_call, decode_event
+from halle_contracts import decode_call, decode_event, encode_call
 from halle_protocol.keys import to_checksum
 
 ONCE = ("Funded", "Accepted", "Shipped", "Delivered", "Disputed", "Escalated", "Closed")
@@ -54,6 +54,11 @@ class Chain:
             if event is not None and "orderId" in event[1]:
                 _note(found.setdefault("0x" + event[1]["orderId"].hex(), Fate()), *event)
         return found
+
+    def acts_until(self, merchant: str, operator: str) -> int:
+        """Return until when somebody acts for a merchant; 0 = never. Units: unix seconds."""
+        data = encode_call("Escrow", "operatorUntil", merchant, operator)
+        return int(self.ask("eth_call", {"to": self._escrow, "data": "0x" + data.hex()}, "latest"), 16)
 
     def calls(self, senders: Iterable[str]) -> list[tuple[str, bool]]:
         """Return every transaction of these accounts to the escrow: the function with its order, whether it worked."""

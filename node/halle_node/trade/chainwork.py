@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from sqlalchemy import ColumnElement, Connection, select
 
@@ -85,12 +86,24 @@ def refuse_twice(conn: Connection, order: Order, *purposes: str) -> None:
 
 def operator_until(room: Room, conn: Connection) -> int:
     """Return until when the chain lets our operator act for this store; 0 = never. From stored events."""
-    mine = [
-        event.args["until"]
-        for event in events_about(conn, room.me.rjust(32, b"\0"))
-        if event.name == "OperatorSet" and event.args["operator"] == room.keys.operator_address
-    ]
-    return int(mine[-1]) if mine else 0
+    return _operators(room, conn).get(room.keys.operator_address, 0)
+
+
+def earlier_operators(room: Room, conn: Connection) -> list[bytes]:
+    """Return who may still act for this store and was last named before our operator. From stored events."""
+    named, now = _operators(room, conn), room.chain_time()
+    before = takewhile(lambda operator: operator != room.keys.operator_address, named)
+    return [operator for operator in before if named[operator] > now]
+
+
+def _operators(room: Room, conn: Connection) -> dict[bytes, int]:
+    """Return until when who acts for this store, in the order they were last named."""
+    found: dict[bytes, int] = {}
+    for event in events_about(conn, room.me.rjust(32, b"\0")):
+        if event.name == "OperatorSet":
+            found.pop(event.args["operator"], None)
+            found[event.args["operator"]] = int(event.args["until"])
+    return found
 
 
 def merchant_signer(room: Room, conn: Connection) -> bytes:
