@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
@@ -16,6 +17,7 @@ from .i18n import N_
 
 MAX_TEXT = 20_000
 MAX_SECRET = 1_000
+MAX_DIGITS = 18
 MAX_TOKEN_DECIMALS = 36
 
 
@@ -53,12 +55,12 @@ class Form:
 
 
 def whole_number(text: str) -> int:
-    try:
-        return int(text.replace("\u202f", "").replace("\xa0", "").replace(" ", "")[:18])
-    except ValueError:
-        raise Refused(
-            f"“{text[:40]}” is not a whole number.", code="form-invalid", hint=N_("Write it with digits only.")
-        ) from None
+    """A whole number of at most 18 digits. Raises: Refused `form-invalid`."""
+    digits = text.replace("\u202f", "").replace("\xa0", "").replace(" ", "")
+    if len(digits) <= MAX_DIGITS:
+        with suppress(ValueError):
+            return int(digits)
+    raise Refused(f"“{text[:40]}” is not a whole number.", code="form-invalid", hint=N_("Write it with digits only."))
 
 
 def money(text: str, currency: str) -> Money:
