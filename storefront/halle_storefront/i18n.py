@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gettext
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from babel import Locale, negotiate_locale
@@ -28,6 +30,7 @@ LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
 LANGUAGE_COOKIE = "halle_lang"
 LANGUAGE_PATTERN = "{lang:" + "|".join(LANGUAGES) + "}"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.txt", "jinja2")]
+AMOUNTS = frozenset({"amount", "to_buyer", "to_merchant", "to_arbiter"})
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 
 
@@ -77,6 +80,23 @@ def show_money(amount_minor: int, currency: str, exponent: int, lang: str) -> st
 def show_token(amount: int, decimals: int, symbol: str, lang: str) -> str:
     """A token amount, at least two and at most six decimals: `42.00 hEUR`."""
     value = Decimal(amount).scaleb(-decimals)
+    return _number_and_symbol(value, symbol, lang)
+
+
+def show_amounts(params: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """Values of a line of history, its amounts (`42.50 hEUR`) as people of `lang` write them."""
+    return {name: _amount(str(value), lang) if name in AMOUNTS else value for name, value in params.items()}
+
+
+def _amount(text: str, lang: str) -> str:
+    digits, _, symbol = text.partition(" ")
+    try:
+        return _number_and_symbol(Decimal(digits), symbol, lang)
+    except ArithmeticError:
+        return text
+
+
+def _number_and_symbol(value: Decimal, symbol: str, lang: str) -> str:
     return f"{format_decimal(value, format='#,##0.00####', locale=lang)} {symbol}"
 
 

@@ -66,7 +66,9 @@ def _shared(lang: str) -> dict[str, Any]:
         "move_of": move_of,
         "told": lambda notice: told(notice, i18n.translations(lang).gettext, lang),
         "wording": wording,
-        "happened": lambda entry: sentence(entry.key, entry.params, i18n.translations(lang).gettext),
+        "happened": lambda entry: sentence(
+            entry.key, i18n.show_amounts(entry.params, lang), i18n.translations(lang).gettext
+        ),
         "quote_parts": lambda names: quote_parts(names, i18n.translations(lang).gettext),
         "problem": lambda code: problem(code, i18n.translations(lang).gettext),
         "countries": lambda: i18n.countries(lang),

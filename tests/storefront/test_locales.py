@@ -73,3 +73,17 @@ def test_sizes_read_as_people_write_them() -> None:
     assert i18n.show_size(176_530, "fr") == "176,5\xa0ko"
     assert i18n.show_size(84_200_000, "en") == "84.2\xa0MB"
     assert i18n.show_size(12_000_000_000_000, "en") == "12,000.0\xa0GB"
+
+
+@pytest.mark.parametrize(
+    ("lang", "said", "shown"),
+    [
+        ("fr", "1290.50 hEUR", "1\u202f290,50 hEUR"),
+        ("en", "1290.50 hEUR", "1,290.50 hEUR"),
+        ("fr", "?", "?"),
+        ("fr", "", ""),
+    ],
+)
+def test_amounts_in_a_history_are_written_as_the_reader_does(lang: str, said: str, shown: str) -> None:
+    told = i18n.show_amounts({"amount": said, "text": "1290.50 hEUR"}, lang)
+    assert told == {"amount": shown, "text": "1290.50 hEUR"}
