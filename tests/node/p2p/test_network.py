@@ -23,7 +23,9 @@ async def test_heads_reach_every_peer(peers: Any) -> None:
         assert len({event["frame"] for event in peer.events if event["event"] == "head"}) == 20
     assert (await a.call("stats"))["frames_out"] >= 20
     stats = await c.call("stats")
-    assert (stats["heads_in"], stats["drops"]) == (20, {})
+    # A copy may come by another way while the first is judged; these peers' judge knows no head from before.
+    assert stats["heads_in"] >= 20
+    assert stats["drops"] == {}
 
 
 async def test_file_is_fetched_in_verified_blocks(peers: Any) -> None:
