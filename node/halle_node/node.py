@@ -1,7 +1,7 @@
 """A node: builds its parts once, starts them in order of need, closes them in reverse.
 
 Rule: no part knows the node; each is handed what it needs. What must happen when one part moves another (a publish
-is announced, a head that was heard is indexed) is wired here and nowhere else.
+is announced, a head that was heard is indexed) is wired here and nowhere else; the file is long for that reason.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ a stranger costs it no memory. Every message stays within a size limit: what doe
 fingerprint for the next round. The wire format is the Negentropy protocol, version 1 (0x61), so that other
 implementations can take part.
 Spec: docs/spec/04-reconciliation.md.
+
+Long because one protocol is one file: ranges, fingerprints and both sides share their invariants.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The words of the hall, in one place: every status, move, event and error code in plain English, ready to translate.
 
 Each badge has colour, icon and text, because colour alone tells some readers nothing.
+Long because it is tables: a word is found, and its neighbour compared, by reading one file.
 """
 
 from __future__ import annotations

@@ -94,9 +94,9 @@ class Market:
         pause_s, begun = 60 * BUYERS / a_minute, time.monotonic()
         works: list[Callable[[], None]] = [self._watch_chain, self._watch_shop, self._ship]
         for place, buyer in enumerate(self.buyers):
-            works.append(lambda buyer=buyer: self._pay(buyer))  # type: ignore[misc]
+            works.append(lambda buyer=buyer: self._pay(buyer))
             late_s = pause_s * place / BUYERS
-            works.append(lambda buyer=buyer, late_s=late_s: self._order(buyer, begun + late_s, pause_s, seconds))  # type: ignore[misc]
+            works.append(lambda buyer=buyer, late_s=late_s: self._order(buyer, begun + late_s, pause_s, seconds))
         threads = [threading.Thread(target=self._safely, args=(work,)) for work in works]
         for thread in threads:
             thread.start()

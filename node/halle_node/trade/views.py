@@ -2,6 +2,8 @@
 
 Texts are keys with parameters; the faces translate them. Money is minor units with its currency; token amounts
 are in the token's smallest unit. Times are unix seconds.
+
+Long because it is the room's one vocabulary: records without behaviour, read side by side by whoever builds a face.
 """
 
 from __future__ import annotations
