@@ -171,7 +171,7 @@ class Covering:
 
     def _check_bond(self, conn: Connection, cover: Cover, bond: int, needed: int, now: int) -> None:
         token = cover.request.terms.token
-        free = bond - covers.open_offers(covers.listing(conn, "underwriter"), conn, token, now, cover.key)
+        free = bond - covers.open_offers(conn, token, now, cover.key)
         if needed > free:
             raise Refused(
                 f"{max(0, free)} of the bond is free; this takes {needed}.",

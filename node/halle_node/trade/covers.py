@@ -5,7 +5,6 @@ Rule: nothing here is a state of its own; where a cover stands is read from the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -147,9 +146,11 @@ def by_certificate(conn: Connection, certificate_id: int) -> Cover | None:
     return None if row is None else Cover(row)
 
 
-def open_offers(covers: Iterable[Cover], conn: Connection, token: bytes, now: int, but: str = "") -> int:
-    """Return how much bond the offers that can still be bought would take, their premiums counted in."""
-    live = [cover for cover in covers if cover.key != but and status_of(conn, cover, now) == "offered"]
+def open_offers(conn: Connection, token: bytes, now: int, but: str = "") -> int:
+    """Return how much bond our offers that can still be bought would take, their premiums counted in."""
+    offered = (table.c.role == "underwriter", table.c.certificate_id.is_not(None), table.c.cover_key != but)
+    known = map(Cover, conn.execute(select(table).where(*offered)))
+    live = [cover for cover in known if status_of(conn, cover, now) == "offered"]
     papers = [cover.certificate for cover in live if cover.certificate and cover.certificate.token == token]
     return sum(max(0, int(paper.cover) - int(paper.premium)) for paper in papers)
 

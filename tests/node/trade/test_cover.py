@@ -210,11 +210,7 @@ async def test_offers_count_against_the_bond_until_they_end(scene: Scene) -> Non
     token, _ = scene.insurer.chain.contracts.tokens["tEUR"]
     key = await scene.bought()
     await scene.offered(key)
-    open_now = scene.insurer.db.read(
-        lambda conn: covers.open_offers(
-            covers.listing(conn, "underwriter"), conn, token, scene.insurer.trade.chain_time()
-        )
-    )
+    open_now = scene.insurer.db.read(lambda conn: covers.open_offers(conn, token, scene.insurer.trade.chain_time()))
     free = next(bond.free for bond in await scene.insurer.trade.bonding.bonds() if bond.token_symbol == "tEUR")
     await scene.insurer.trade.bonding.withdraw(token, free - open_now)
     await scene.rest()
